@@ -1,0 +1,166 @@
+"""The activation of one function that the interpreter runs: where its names lead, and what it needs to know around it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from leaklint.analysis.kinds import Kinds, role_of
+from leaklint.analysis.program import Program
+from leaklint.analysis.state import CELL, GLOBAL, Exits, Place, Ref, State, Trail, Value, Way, field_owner, local
+from leaklint.analysis.state import field as field_place
+from leaklint.catalog import Role
+from leaklint.model import code
+from leaklint.model.code import Expr, Span
+from leaklint.model.fate import Step
+from leaklint.model.walk import text, walk
+
+DEEPEST_CALL = 4
+MOST_STATES = 150
+"""More states than this at one point are given up as unknown."""
+
+Runner = Callable[["Frame", State, Trail], Exits]
+
+
+@dataclass
+class Shared:
+    """What all frames of one analysis have in common."""
+
+    program: Program
+    kinds: Kinds
+    run: Runner
+    memo: dict[tuple[str, State], Exits | None] = field(default_factory=dict)
+    kept_kinds: dict[tuple[int, str], str | None] = field(default_factory=dict)
+    overflow: bool = False
+    """Set when a function had too many states to follow them all."""
+
+    def kind(self, expr: Expr, function: code.Function) -> str | None:
+        key = (id(expr), function.qualname)
+        if key not in self.kept_kinds:
+            self.kept_kinds[key] = self.kinds.of(expr, function)
+        return self.kept_kinds[key]
+
+
+@dataclass
+class Frame:
+    shared: Shared
+    function: code.Function
+    spawn: code.Call | None = None
+    """The call whose task is followed; None when the task was spawned elsewhere."""
+    sticky: Place | None = None
+    """A place that keeps the task when None is stored there: the variable of a function that is looked at from outside."""
+    stack: tuple[str, ...] = ()
+    exits: Exits = field(default_factory=Exits)
+    caught: Way = Way.EXCEPTION
+    """What a bare `raise` raises again."""
+
+    @cached_property
+    def path(self) -> str:
+        return self.shared.program.paths.get(self.function.qualname, "")
+
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """The conditions that this function tests more than once; their outcomes are remembered along a path."""
+        tests: Counter[str] = Counter()
+        for node in walk(self.function.body, (code.If, code.While, code.Conditional, code.Assert)):
+            found = [b.test for b in node.branches] if isinstance(node, code.If) else [node.test]
+            tests.update(text(atom) for test in found for atom in _atoms(test))
+        return frozenset(condition for condition, times in tests.items() if times > 1 and "..." not in condition)
+
+    def step(self, span: Span, message: str) -> Step:
+        return Step(self.path, span, message)
+
+    def kind(self, expr: Expr) -> str | None:
+        return self.shared.kind(expr, self.function)
+
+    def role(self, expr: Expr) -> Role | None:
+        """The catalogue's word on a callee that leads to a dotted path."""
+        return role_of(expr.path) if isinstance(expr, code.Global) else None
+
+    # -- places --------------------------------------------------------------------------------------------------
+
+    def name_place(self, name: str) -> Place:
+        return local(name) if name in self.function.local_names else Place(CELL, name)
+
+    def place(self, expr: Expr, state: State) -> Place | None:
+        """Where the value of an expression is kept, if it is a place at all."""
+        match expr:
+            case code.Name(id=name):
+                value = state.get(self.name_place(name))
+                return value.place if isinstance(value, Ref) else self.name_place(name)
+            case code.Global(path=path):
+                return self.global_place(path, state)
+            case code.Attribute(value=value, attr=attr):
+                return self.find_field(field_place(self.kind(value), attr), state)
+            case code.Subscript(value=code.Name(id=name), index=code.Constant(value=str(key))) if self.is_foreign(name):
+                return self.find_field(field_place(self.kind(expr.value), f"[{key!r}]"), state)
+            case code.Subscript(value=value):
+                return self.place(value, state)
+        return None
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether a name is a parameter that nothing says to be a container of the function's own."""
+        return any(param.name == name for param in self.function.params)
+
+    def global_place(self, path: str, state: State) -> Place:
+        prefix, _, attr = path.rpartition(".")
+        if prefix in self.shared.program.scopes and self.shared.program.scopes[prefix].kind != "module":
+            return self.find_field(field_place(prefix, attr), state)  # an attribute of a class
+        return Place(GLOBAL, path)
+
+    def find_field(self, place: Place, state: State) -> Place:
+        """The field under which the state knows this one: the classes may be related, or one of them unknown."""
+        for known, _ in sorted(state.env, key=lambda entry: entry[0]):
+            if known.name == place.name and known.scope.startswith("field") and self.may_be_same(known, place):
+                return known
+        return place
+
+    def may_be_same(self, one: Place, other: Place) -> bool:
+        first, second = field_owner(one), field_owner(other)
+        if first is None or second is None or first == second:
+            return True
+        program = self.shared.program
+        return second in program.family(first)
+
+    # -- exits ---------------------------------------------------------------------------------------------------
+
+    def leave(self, way: Way, state: State, trail: Trail, span: Span) -> None:
+        self.exits.add(way, state, trail, span)
+
+    @contextmanager
+    def catching(self) -> Iterator[Exits]:
+        """Collects the exits of what runs within, instead of letting them leave."""
+        outer, self.exits = self.exits, Exits()
+        try:
+            yield self.exits
+        finally:
+            self.exits = outer
+
+
+def bind(state: State, place: Place, value: Value | None) -> State:
+    """Stores a value; conditions on that name are open again."""
+    state = state.set(place, value)
+    if state.assumed:
+        words = place.name
+        kept = frozenset(entry for entry in state.assumed if words not in entry[0])
+        if len(kept) != len(state.assumed):
+            state = State(state.status, state.env, state.partial, kept)
+    return state
+
+
+def _atoms(test: Expr) -> Iterator[Expr]:
+    """The simple conditions that a test is made of."""
+    match test:
+        case code.Boolean(values=values):
+            for value in values:
+                yield from _atoms(value)
+        case code.Not(value=value):
+            yield from _atoms(value)
+        case code.Name() | code.Global() | code.Attribute():
+            yield test
+        case code.Compare(left=code.Name() | code.Global() | code.Attribute(), right=right):
+            if isinstance(right, code.Name | code.Global | code.Attribute | code.Constant):
+                yield test

@@ -1,0 +1,167 @@
+"""Calls of functions of the program: run in place, with the task in their parameters, closures and fields."""
+
+from __future__ import annotations
+
+from leaklint.analysis.frame import DEEPEST_CALL, Frame
+from leaklint.analysis.kinds import receiver
+from leaklint.analysis.program import mentioned
+from leaklint.analysis.state import (
+    CELL,
+    DEFERRED,
+    HANDED,
+    HANDLE,
+    LOCAL,
+    RETURNED,
+    Coroutine,
+    Exits,
+    Holder,
+    Items,
+    Place,
+    Result,
+    State,
+    Trail,
+    Value,
+    Way,
+    holds,
+    is_kept,
+    local,
+)
+from leaklint.model import code
+from leaklint.model.code import Span
+
+Bindings = tuple[tuple[str, Value], ...]
+
+
+def bind_arguments(
+    function: code.Function,
+    args: tuple[Value | None, ...],
+    starred: tuple[bool, ...],
+    keywords: tuple[tuple[str | None, Value | None], ...],
+    *,
+    bound_method: bool,
+) -> Bindings:
+    """The parameters that hold the task, when a function is called with these values."""
+    positional = [param for param in function.params if param.kind == "positional"][1 if bound_method else 0 :]
+    rest = next((param for param in function.params if param.kind == "*"), None)
+    options = next((param for param in function.params if param.kind == "**"), None)
+    names = {param.name for param in function.params if param.kind in ("positional", "keyword")}
+    found: dict[str, Value] = {}
+    extra: list[Value | None] = []
+    for index, (value, is_starred) in enumerate(zip(args, starred, strict=True)):
+        if is_starred and holds(value):
+            extra.append(value)
+        elif index < len(positional):
+            if value is not None:
+                found[positional[index].name] = value
+        else:
+            extra.append(value)
+    if rest is not None and any(map(holds, extra)):
+        unpacked = any(is_starred and holds(value) for value, is_starred in zip(args, starred, strict=True))
+        found[rest.name] = next(filter(holds, extra)) or HANDLE if unpacked else Items(tuple(extra))
+    for name, value in keywords:
+        if value is None:
+            continue
+        if name in names:
+            found[name] = value
+        elif options is not None and holds(value):
+            found[options.name] = Holder(HANDLE, keyed=True)
+    return tuple(sorted(found.items(), key=lambda item: item[0]))
+
+
+def is_nested(function: code.Function, frame: Frame) -> bool:
+    return function.qualname.startswith(f"{frame.function.qualname}.")
+
+
+def is_relevant(function: code.Function, state: State, frame: Frame) -> bool:
+    """Whether running a function could touch the task without being given it: through a closure, field or global."""
+    if not state.alive:
+        return False
+    if is_nested(function, frame) and any(holds(state.get(local(name))) for name in function.free_names):
+        return True
+    fields = {place.name for place in state.places() if is_kept(place)}
+    return bool(fields) and not fields.isdisjoint(_reach(function, frame, 2))
+
+
+def _reach(function: code.Function, frame: Frame, depth: int) -> set[str]:
+    """The words a function mentions, itself or through methods of its own object."""
+    words = mentioned(function)
+    if depth and function.owner:
+        itself = receiver(function)
+        for word in sorted(words):
+            method = frame.shared.program.method(function.owner, word)
+            if itself and method and method is not function:
+                words = words | _reach(method, frame, depth - 1)
+    return words
+
+
+def run_inline(function: code.Function, bindings: Bindings, point: Result, frame: Frame) -> Exits | None:
+    """The exits of a call, in terms of the callee; None when the call is too deep to follow."""
+    if len(frame.stack) >= DEEPEST_CALL or function.qualname in frame.stack or function is frame.function:
+        return None
+    env = {(place, value) for place, value in point.state.env if is_kept(place)}
+    if is_nested(function, frame):
+        for name in sorted(function.free_names):
+            if (value := point.state.get(frame.name_place(name))) is not None:
+                env.add((Place(CELL, name), value))
+    env |= {(local(name), value) for name, value in bindings}
+    entry = State(point.state.status, frozenset(env), point.state.partial)
+    key = (function.qualname, entry)
+    memo = frame.shared.memo
+    if key not in memo:
+        memo[key] = None  # a recursive call is unknown while it runs
+        inner = Frame(frame.shared, function, spawn=None, stack=(*frame.stack, frame.function.qualname))
+        memo[key] = frame.shared.run(inner, entry, ())
+    return memo[key]
+
+
+def call_inline(
+    function: code.Function, bindings: Bindings, point: Result, span: Span, frame: Frame, *, limit: bool = False
+) -> list[Result] | None:
+    """Runs a call in place; None when it cannot be followed. With `limit`, it may be cut by a time-out as well."""
+    exits = run_inline(function, bindings, point, frame)
+    if exits is None:
+        return None
+    results: list[Result] = []
+    for way, state, trail, _ in exits:
+        back = _back(state, point.state, function, frame)
+        steps = (*point.trail, *(step for step in trail if step not in point.trail))
+        if way.is_straight:
+            results.append(Result(back, steps, state.get(RETURNED)))
+        elif way not in (Way.BREAK, Way.CONTINUE):
+            frame.leave(way, back, steps, span)
+            if limit and way is Way.CANCELLATION:
+                frame.leave(Way.TIMEOUT, back, steps, span)
+    return results
+
+
+def _back(state: State, before: State, function: code.Function, frame: Frame) -> State:
+    """The caller's state after a call: its own names, and what the callee did to the rest."""
+    env = {(place, value) for place, value in before.env if place.scope in (LOCAL, CELL, DEFERRED, "escaped", "away")}
+    env |= {(p, v) for p, v in state.env if is_kept(p) and p.scope != CELL}
+    if state.get(HANDED):
+        env.add((HANDED, HANDLE))
+    if is_nested(function, frame):
+        for name in sorted(function.free_names):
+            place = frame.name_place(name)
+            env = {entry for entry in env if entry[0] != place}
+            if (value := state.get(Place(CELL, name))) is not None:
+                env.add((place, value))
+    return State(state.status, frozenset(env), state.partial, before.assumed)
+
+
+def await_coroutine(coroutine: Coroutine, point: Result, span: Span, frame: Frame) -> list[Result]:
+    """Awaiting a call of a coroutine function of the program."""
+    followed = call_inline(coroutine.function, coroutine.bindings, point, span, frame, limit=coroutine.limit)
+    if followed is not None:
+        return followed
+    state, trail = point.state, point.trail
+    if holds(coroutine):
+        state, trail = hand_over(state, trail, f"passed to `{coroutine.function.name}`", span, frame)
+    frame.leave(Way.EXCEPTION, state, trail, span)
+    frame.leave(Way.CANCELLATION, state, trail, span)
+    return [Result(state, trail, None)]
+
+
+def hand_over(state: State, trail: Trail, how: str, span: Span, frame: Frame) -> tuple[State, Trail]:
+    """The task has gone where it cannot be followed."""
+    return state.set(HANDED, HANDLE), (*trail, frame.step(span, f"{how}, where it cannot be followed"))

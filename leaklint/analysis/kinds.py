@@ -1,0 +1,239 @@
+"""What a value is: the dotted name of its class, as far as imports, annotations and assignments tell.
+
+Flow-insensitive and shallow on purpose: it answers "is this an event loop, a task group, an instance of that class of the
+project?", and None when nothing says so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+from typing import NamedTuple
+
+from leaklint.analysis.program import Program
+from leaklint.catalog import CATALOG, CONTAINER_TYPES, LOOP_SPAWNS, Role
+from leaklint.model import code
+from leaklint.model.code import Expr
+from leaklint.model.walk import walk
+
+TASK = "asyncio.Task"
+FUTURE = "asyncio.Future"
+_DEEPEST = 6
+_WRAPPERS = ("Optional", "Union", "Annotated", "Final", "ClassVar", "InitVar", "Required", "NotRequired")
+_FUTURES = ("create_future", "run_in_executor")
+
+
+class Binding(NamedTuple):
+    """One thing a name or attribute is bound to: a `value`, a `type`, or what entering a `context` gives."""
+
+    how: str
+    expr: Expr
+    function: code.Function
+
+
+def role_of(path: str | None) -> Role | None:
+    entry = CATALOG.get(path) if path else None
+    return entry.role if entry else None
+
+
+class Kinds:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._bindings: dict[str, dict[str, list[Binding]]] = {}
+
+    def of(self, expr: Expr, function: code.Function, depth: int = 0) -> str | None:
+        """The class of an expression's value, read in a function."""
+        if depth > _DEEPEST:
+            return None
+        match expr:
+            case code.Name(id=name):
+                return self._name(name, function, depth)
+            case code.Global(path=path):
+                return self._global(path, depth)
+            case code.Attribute(value=value, attr=attr):
+                owner = self.of(value, function, depth + 1)
+                return self.attribute(owner, attr, depth + 1) if owner else None
+            case code.Call(func=func, args=args):
+                return self._call(func, args, function, depth)
+            case code.Await(value=code.Call(func=code.Attribute(attr="enter_async_context"), args=[context])):
+                return self.of(context, function, depth + 1)
+            case code.Await(value=value) | code.Walrus(value=value):
+                return self.of(value, function, depth + 1)
+            case code.Conditional(then=then, orelse=orelse):
+                return self.of(then, function, depth + 1) or self.of(orelse, function, depth + 1)
+            case code.Boolean(values=values):
+                return next((kind for value in values if (kind := self.of(value, function, depth + 1))), None)
+            case code.Display(kind=kind) | code.Comprehension(kind=kind):
+                return f"builtins.{kind}"
+        return None
+
+    def attribute(self, owner: str, attr: str, depth: int = 0) -> str | None:
+        """The class of an attribute of an instance of `owner`."""
+        for ancestor in self.program.ancestors(owner):
+            for binding in self._attributes.get((ancestor, attr), ()):
+                if kind := self._bound(binding, depth + 1):
+                    return kind
+            method = self.program.functions.get(f"{ancestor}.{attr}")
+            if method and any("property" in _last(decorator) for decorator in method.decorators):
+                return self.returned(method, depth + 1)
+        return None
+
+    def returned(self, function: code.Function, depth: int = 0) -> str | None:
+        """The class of what a call of a function of the program returns (awaited, if it is a coroutine function)."""
+        if function.returns is not None:
+            return self.annotated(function.returns)
+        if function.is_generator or depth > _DEEPEST:
+            return None
+        for statement in walk(function.body, code.Return):
+            if statement.value is not None and (kind := self.of(statement.value, function, depth + 1)):
+                return kind
+        return None
+
+    def annotated(self, annotation: Expr) -> str | None:
+        """The class an annotation names; `Optional` and its like are looked through."""
+        match annotation:
+            case code.Global(path=path):
+                return path
+            case code.Subscript(value=value, index=index):
+                if _last(value) in _WRAPPERS:
+                    parts = index.items if isinstance(index, code.Display) else (index,)
+                    return next((kind for part in parts if (kind := self.annotated(part))), None)
+                return self.annotated(value)
+            case code.Opaque(parts=parts):
+                return next((kind for part in parts if (kind := self.annotated(part))), None)
+        return None
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
+    def _name(self, name: str, function: code.Function, depth: int) -> str | None:
+        scope: code.Function | None = function
+        while scope is not None and name not in scope.local_names:
+            scope = self.program.enclosing(scope)
+        if scope is None:
+            return None
+        if name == receiver(scope):
+            return scope.owner
+        for binding in self.bindings(scope).get(name, ()):
+            if kind := self._bound(binding, depth + 1):
+                return kind
+        return None
+
+    def _global(self, path: str, depth: int) -> str | None:
+        prefix, _, name = path.rpartition(".")
+        if module := self.program.scopes.get(prefix):
+            for binding in self.bindings(module).get(name, ()):
+                if kind := self._bound(binding, depth + 1):
+                    return kind
+        return None
+
+    def _call(self, func: Expr, args: tuple[Expr, ...], function: code.Function, depth: int) -> str | None:
+        if isinstance(func, code.Global):
+            role = role_of(func.path)
+            if role is Role.SPAWN:
+                return TASK
+            if role is Role.SAME and args:
+                return self.annotated(args[0]) or self.of(args[-1], function, depth + 1)
+            if role in (Role.LOOP, Role.GROUP, Role.STACK) or func.path in CONTAINER_TYPES:
+                return func.path
+            if func.path in self.program.classes:
+                return func.path
+            if func.path in self.program.functions:
+                return self.returned(self.program.functions[func.path], depth + 1)
+            return None
+        if isinstance(func, code.Attribute):
+            owner = self.of(func.value, function, depth + 1)
+            if role_of(owner) is Role.LOOP:
+                return TASK if func.attr in LOOP_SPAWNS else FUTURE if func.attr in _FUTURES else None
+            if owner and (method := self.program.method(owner, func.attr)):
+                return self.returned(method, depth + 1)
+            if func.attr in ("get_event_loop", "get_running_loop"):
+                return "asyncio.AbstractEventLoop"
+        return None
+
+    def _bound(self, binding: Binding, depth: int) -> str | None:
+        if binding.how == "type":
+            return self.annotated(binding.expr)
+        return self.of(binding.expr, binding.function, depth)
+
+    # -- tables --------------------------------------------------------------------------------------------------
+
+    def bindings(self, function: code.Function) -> dict[str, list[Binding]]:
+        """What each name of a scope is bound to, parameters included."""
+        found = self._bindings.get(function.qualname)
+        if found is None:
+            found = defaultdict(list)
+            for param in function.params:
+                if param.annotation is not None and param.kind in ("positional", "keyword"):
+                    found[param.name].append(Binding("type", param.annotation, function))
+                if param.default is not None:
+                    found[param.name].append(Binding("value", param.default, function))
+            for target, binding in _assignments(function):
+                if isinstance(target, code.Name):
+                    found[target.id].append(binding)
+                elif isinstance(target, code.Global) and function.kind == "module":
+                    found[target.path.rpartition(".")[2]].append(binding)
+            self._bindings[function.qualname] = found
+        return found
+
+    @cached_property
+    def _attributes(self) -> dict[tuple[str, str], list[Binding]]:
+        """What each attribute of each class is bound to, in its body and through `self`; annotations first."""
+        found: dict[tuple[str, str], list[Binding]] = defaultdict(list)
+        for scope in self.program.classes.values():
+            for name, bindings in self.bindings(scope.body).items():
+                found[scope.qualname, name].extend(bindings)
+            for method in scope.methods:
+                itself = receiver(method)
+                for target, binding in _assignments(method):
+                    match target:
+                        case code.Attribute(value=code.Name(id=name), attr=attr) if name == itself:
+                            found[scope.qualname, attr].append(binding)
+        for bindings in found.values():
+            bindings.sort(key=lambda binding: binding.how != "type")
+        return found
+
+
+def receiver(function: code.Function) -> str | None:
+    """The name of `self` in a method."""
+    if function.owner is None or function.kind != "function" or not function.params:
+        return None
+    if any(_last(decorator) == "staticmethod" for decorator in function.decorators):
+        return None
+    return function.params[0].name
+
+
+def _last(expr: Expr) -> str:
+    match expr:
+        case code.Global(path=path):
+            return path.rpartition(".")[2]
+        case code.Attribute(attr=attr):
+            return attr
+        case code.Call(func=func):
+            return _last(func)
+    return ""
+
+
+def _assignments(function: code.Function) -> list[tuple[Expr, Binding]]:
+    found: list[tuple[Expr, Binding]] = []
+    for node in walk(function.body, (code.Assign, code.Walrus, code.With)):
+        match node:
+            case code.Assign(targets=targets, value=value, annotation=annotation):
+                for target in targets:
+                    if annotation is not None:
+                        found.append((target, Binding("type", annotation, function)))
+                    if value is not None:
+                        found.extend((t, Binding("value", v, function)) for t, v in _pairs(target, value))
+            case code.Walrus(target=target, value=value):
+                found.append((target, Binding("value", value, function)))
+            case code.With(items=items):
+                found.extend(
+                    (item.target, Binding("context", item.context, function)) for item in items if item.target
+                )
+    return found
+
+
+def _pairs(target: Expr, value: Expr) -> list[tuple[Expr, Expr]]:
+    """`a, b = x, y` is two assignments."""
+    if isinstance(target, code.Display) and isinstance(value, code.Display) and len(target.items) == len(value.items):
+        return list(zip(target.items, value.items, strict=True))
+    return [(target, value)]

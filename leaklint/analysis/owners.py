@@ -1,0 +1,124 @@
+"""Kept handles: who, in the whole program, waits for a task that a field, a global or an enclosing variable holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leaklint.analysis.flow import run_function
+from leaklint.analysis.frame import Frame, Shared
+from leaklint.analysis.kinds import receiver
+from leaklint.analysis.state import (
+    CELL,
+    GLOBAL,
+    HANDED,
+    RETURNED,
+    Exits,
+    Place,
+    State,
+    Status,
+    Trail,
+    Value,
+    field_owner,
+    local,
+)
+from leaklint.model import code
+from leaklint.model.fate import Fate, PathKind, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one function does with a kept task; the higher `rank`, the better for the task."""
+
+    rank: int
+    fate: Fate
+    paths: tuple[PathKind, ...]
+    evidence: tuple[Step, ...]
+    function: code.Function | None
+
+
+KEEPS = Effect(0, Fate.KEPT, (), (), None)
+_GIVES_AWAY, _LEAVES, _CANCELS, _HANDS_ON, _WAITS = 1, 2, 3, 4, 5
+
+
+def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shared) -> Effect:
+    """The best that any function of the program does with a task kept at a place."""
+    best = KEEPS
+    for function in _candidates(place, spawner, shared):
+        effect = effect_of(function, place, value, spawner, shared)
+        if effect.rank > best.rank:
+            best = effect
+        if best.rank == _WAITS:
+            break
+    return best
+
+
+def _candidates(place: Place, spawner: code.Function, shared: Shared) -> list[code.Function]:
+    program = shared.program
+    if place.scope == GLOBAL:
+        return program.mentioning(place.name)
+    if place.scope == CELL:
+        top = spawner.qualname.partition(".<")[0].rsplit(".", 1)[0]
+        return [f for f in program.mentioning(place.name) if f.qualname == top or f.qualname.startswith(f"{top}.")]
+    word = place.name[2:-2] if place.name.startswith("[") else place.name
+    mentions = program.mentioning(word)
+    owner = field_owner(place)
+    if owner is None:
+        return mentions
+    family = set(program.family(owner))
+    return sorted(mentions, key=lambda function: program.owner_of(function) not in family)
+
+
+def effect_of(
+    function: code.Function, place: Place, value: Value, spawner: code.Function, shared: Shared
+) -> Effect:
+    """What a function does with a task that is at a place when it is entered."""
+    env: set[tuple[Place, Value]] = {(place, value)}
+    sticky = None
+    if place.scope == CELL and place.name in function.local_names:
+        sticky = local(place.name)
+        env = {(sticky, value)}
+    elif place.scope == GLOBAL and function.kind == "module":
+        sticky = place
+    frame = Frame(shared, function, sticky=sticky)
+    exits = run_function(frame, State(Status.RUNNING, frozenset(env)), ())
+    return _judge(exits, function, frame)
+
+
+def _judge(exits: Exits, function: code.Function, frame: Frame) -> Effect:
+    straight = [(state, trail) for way, state, trail, _ in exits if way.is_straight]
+    # a function that only ever ends by an exception, such as an endless loop, counts by those
+    ways = straight or [(state, trail) for _, state, trail, _ in exits]
+    best = KEEPS
+    for state, trail in ways:
+        effect = _effect(state, trail, function, frame)
+        if effect.rank > best.rank:
+            best = effect
+    if best.rank == _WAITS and (left := next(((s, t) for s, t in ways if s.partial and s.alive), None)):
+        return _effect(left[0], left[1], function, frame)
+    return best
+
+
+def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -> Effect:
+    name = _title(function)
+    evidence = tuple(step._replace(message=_by(name, step.message)) for step in trail)
+    if state.status is Status.ENDED:
+        return Effect(_WAITS, Fate.OWNED, (), evidence, function)
+    if state.get(HANDED) is not None:
+        return Effect(_HANDS_ON, Fate.HANDED, (), evidence, function)
+    if state.status is Status.CANCELLED:
+        end = frame.step(function.span, f"{name} does not wait for it after that")
+        return Effect(_CANCELS, Fate.CANCELLED, (), (*evidence, end), function)
+    if state.partial is not None:
+        return Effect(_LEAVES, Fate.HAZARD, (state.partial,), evidence, function)
+    if state.get(RETURNED) is not None and not function.name.startswith("_"):
+        given = frame.step(function.span, f"{name} returns it")
+        return Effect(_GIVES_AWAY, Fate.HANDED, (), (*evidence, given), function)
+    return KEEPS
+
+
+def _title(function: code.Function) -> str:
+    return f"`{function.name}`" if receiver(function) or function.kind == "function" else "the module"
+
+
+def _by(name: str, message: str) -> str:
+    return f"{name}: {message}"

@@ -1,0 +1,111 @@
+"""Which calls start a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from leaklint.analysis.kinds import FUTURE, TASK, Kinds, role_of
+from leaklint.catalog import GROUP_ONLY_SPAWNS, GROUP_SPAWNS, LOOP_SPAWNS, SPAWN_LIKE, Role
+from leaklint.model import code
+from leaklint.model.code import Expr
+from leaklint.model.walk import text, walk
+
+
+class Sort(Enum):
+    """What a call that looks like a spawn is."""
+
+    FREE = "a task that no group owns"
+    GROUPED = "a task in a group"
+    NONE = "no spawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    call: code.Call
+    function: code.Function
+    sort: Sort
+    likely: bool
+    """Decided by the name of the receiver alone."""
+
+    @property
+    def called(self) -> str:
+        """The called expression, as written."""
+        return text(self.call.func)
+
+    @property
+    def spawned(self) -> str:
+        """What runs in the task, without its arguments."""
+        arguments = [*self.call.args, *(k.value for k in self.call.keywords if k.name in ("coro", "coro_or_future"))]
+        if not arguments:
+            return "..."
+        inner = arguments[0]
+        return text(inner.func) if isinstance(inner, code.Call) else text(inner)
+
+
+def find_spawns(function: code.Function, kinds: Kinds) -> Iterator[Spawn]:
+    """The calls in a scope's own code that start a task, or look like it."""
+    for call in walk(function.body, code.Call):
+        verdict = _sort(call, function, kinds)
+        if verdict is not None:
+            yield Spawn(call, function, *verdict)
+
+
+def _sort(call: code.Call, function: code.Function, kinds: Kinds) -> tuple[Sort, bool] | None:
+    match call.func:
+        case code.Global(path=path, text=written):
+            if role_of(path) is Role.SPAWN:
+                wraps = path == "asyncio.ensure_future" and _is_future(call, function, kinds)
+                return (Sort.NONE if wraps else Sort.FREE), False
+            name = path.rpartition(".")[2]
+            if "." not in written or path in kinds.program.functions:
+                return None
+            return _by_receiver(None, written.split(".")[-2], name)
+        case code.Attribute(value=value, attr=attr):
+            if attr not in LOOP_SPAWNS | GROUP_SPAWNS:
+                return None
+            return _by_receiver(kinds.of(value, function), _last_name(value), attr)
+    return None
+
+
+def _by_receiver(kind: str | None, spelling: str, method: str) -> tuple[Sort, bool] | None:
+    role = role_of(kind)
+    if role is Role.LOOP and method in LOOP_SPAWNS:
+        return Sort.FREE, False
+    if role is Role.GROUP and method in GROUP_SPAWNS:
+        return Sort.GROUPED, False
+    if kind is None or kind == "typing.Any":
+        guess = guess_from_spelling(spelling)
+        if guess is Role.LOOP and method in LOOP_SPAWNS:
+            return Sort.FREE, True
+        if (guess is Role.GROUP and method in GROUP_SPAWNS) or method in GROUP_ONLY_SPAWNS:
+            return Sort.GROUPED, True
+    return (Sort.NONE, False) if method in SPAWN_LIKE else None
+
+
+def guess_from_spelling(name: str) -> Role | None:
+    """The only guess from spelling: what a receiver that cannot be resolved is taken for."""
+    name = name.lower()
+    if name in ("loop", "event_loop", "eventloop") or name.endswith("_loop"):
+        return Role.LOOP
+    if name in ("tg", "task_group", "taskgroup", "nursery") or name.endswith(("_tg", "_task_group", "_nursery")):
+        return Role.GROUP
+    return None
+
+
+def _is_future(call: code.Call, function: code.Function, kinds: Kinds) -> bool:
+    return bool(call.args) and kinds.of(call.args[0], function) in (TASK, FUTURE)
+
+
+def _last_name(expr: Expr) -> str:
+    match expr:
+        case code.Name(id=name):
+            return name
+        case code.Global(path=path):
+            return path.rpartition(".")[2]
+        case code.Attribute(attr=attr):
+            return attr
+        case code.Call(func=func):
+            return _last_name(func)
+    return ""

@@ -1,0 +1,301 @@
+"""What is known of one task at one point of a program: the abstract values and states that the interpreter moves.
+
+One spawn is followed at a time. A value says how an expression relates to *that* task; None is everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import NamedTuple
+
+from leaklint.model.code import Function, Span
+from leaklint.model.fate import PathKind, Step
+
+
+class Status(Enum):
+    """How far the task is."""
+
+    UNBORN = "not spawned on this path"
+    RUNNING = "spawned, nobody has seen it end"
+    CANCELLED = "cancelled, but not waited for since"
+    SEEN_DONE = "found to be done by a test, without waiting"
+    ENDED = "waited for"
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """The handle of the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A container or iterator with the task in it, as `element`; `keyed` ones give keys when iterated."""
+
+    element: Value
+    keyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """A container that certainly does not hold the task, such as the pending set when the task is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A tuple or list of known length."""
+
+    values: tuple[Value | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """Something that waits for the task when it is awaited.
+
+    `leaves` are the ways in which the await can end with the task still running; `partial` says that it may also return
+    normally while the task runs; `sets` that it returns done and pending sets.
+    """
+
+    leaves: frozenset[PathKind] = frozenset()
+    partial: PathKind | None = None
+    sets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Coroutine:
+    """A call of a function of the program that has not been awaited yet."""
+
+    function: Function
+    bindings: tuple[tuple[str, Value], ...]
+    limit: bool = False
+    """Awaited under a time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A nested function or lambda that shares variables with the function in view."""
+
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The bound method `handle.cancel`, or something that calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Another name for what lives at a place."""
+
+    place: Place
+
+
+Value = Handle | Holder | Empty | Items | Waiter | Coroutine | Closure | Cancel | Ref
+
+HANDLE = Handle()
+
+
+def holds(value: Value | None) -> bool:
+    """Whether the task can be reached through a value."""
+    match value:
+        case Handle() | Waiter():
+            return True
+        case Holder(element=element):
+            return holds(element)
+        case Items(values=values):
+            return any(map(holds, values))
+        case Coroutine(bindings=bindings):
+            return any(holds(bound) for _, bound in bindings)
+    return False
+
+
+def element_of(value: Value | None) -> Value | None:
+    """What iterating over a value gives when it is the task's turn."""
+    match value:
+        case Holder(keyed=True):
+            return None
+        case Holder(element=element):
+            return element
+        case Items(values=values):
+            return next(filter(holds, values), None)
+        case Handle():
+            return value  # a container of containers, folded into one
+    return None
+
+
+# -- places --------------------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where a value is kept. `scope` tells the sort of place, `name` which one it is."""
+
+    scope: str
+    name: str
+
+
+LOCAL = "local"
+CELL = "cell"
+"""A variable of an enclosing function."""
+GLOBAL = "global"
+ESCAPED = "escaped"
+"""A closure that code outside this function has got hold of."""
+DEFERRED = "deferred"
+"""What an exit stack does when it is left."""
+RETURNED = Place("away", "returned")
+HANDED = Place("away", "handed")
+_NOT_FIELDS = (LOCAL, CELL, GLOBAL, ESCAPED, DEFERRED, "away")
+
+
+def local(name: str) -> Place:
+    return Place(LOCAL, name)
+
+
+def field(owner: str | None, attr: str) -> Place:
+    """An attribute; objects of one class are not told apart, and the class may be unknown."""
+    return Place(f"field {owner or ''}", attr)
+
+
+def is_kept(place: Place) -> bool:
+    """Whether what is kept there outlives the function."""
+    return place.scope in (CELL, GLOBAL) or place.scope not in _NOT_FIELDS
+
+
+def field_owner(place: Place) -> str | None:
+    """The class that a field belongs to, None when it is not known."""
+    return place.scope.removeprefix("field ") or None
+
+
+# -- states --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    status: Status = Status.UNBORN
+    env: frozenset[tuple[Place, Value]] = frozenset()
+    partial: PathKind | None = None
+    """A wait has returned that may have left the task running."""
+    assumed: frozenset[tuple[str, bool]] = frozenset()
+    """Outcomes of conditions that the function tests more than once."""
+
+    @property
+    def alive(self) -> bool:
+        return self.status in (Status.RUNNING, Status.CANCELLED)
+
+    def get(self, place: Place) -> Value | None:
+        return next((value for at, value in self.env if at == place), None)
+
+    def set(self, place: Place, value: Value | None) -> State:
+        if self.get(place) == value:
+            return self
+        kept = frozenset(entry for entry in self.env if entry[0] != place)
+        return replace(self, env=kept if value is None else kept | {(place, value)})
+
+    def with_status(self, status: Status) -> State:
+        return self if status is self.status else replace(self, status=status)
+
+    def ended(self) -> State:
+        return self if self.status in (Status.UNBORN, Status.ENDED) else self.with_status(Status.ENDED)
+
+    def cancelled(self) -> State:
+        return self.with_status(Status.CANCELLED) if self.status is Status.RUNNING else self
+
+    def left_by(self, kind: PathKind) -> State:
+        return replace(self, partial=kind) if self.alive else self
+
+    def places(self) -> list[Place]:
+        """The places that hold the task, sorted."""
+        return sorted(place for place, value in self.env if holds(value))
+
+
+Trail = tuple[Step, ...]
+
+
+class Result(NamedTuple):
+    """One outcome of evaluating an expression."""
+
+    state: State
+    trail: Trail
+    value: Value | None
+
+
+Flow = dict[State, Trail]
+"""The states that reach a point, each with the first trail that led there."""
+
+
+def merge(*flows: Flow) -> Flow:
+    merged: Flow = {}
+    for flow in flows:
+        for state, trail in flow.items():
+            merged.setdefault(state, trail)
+    return merged
+
+
+def to_flow(results: Iterable[Result]) -> Flow:
+    flow: Flow = {}
+    for result in results:
+        flow.setdefault(result.state, result.trail)
+    return flow
+
+
+# -- exits ---------------------------------------------------------------------------------------------------------
+
+
+class Way(Enum):
+    """How a block is left other than at its end."""
+
+    END = "reaches its end"
+    RETURN = "returns"
+    BREAK = "breaks"
+    CONTINUE = "continues"
+    EXCEPTION = "may raise"
+    SIBLING = "raises when another task of the gather fails"
+    TIMEOUT = "may time out"
+    CANCELLATION = "may be cancelled"
+    CLOSE = "may be closed"
+
+    @property
+    def is_straight(self) -> bool:
+        return self in (Way.END, Way.RETURN)
+
+    @property
+    def kind(self) -> PathKind:
+        """The kind of path, for a task that runs on."""
+        return _KINDS.get(self, PathKind.EARLY_EXIT)
+
+
+_KINDS = {
+    Way.EXCEPTION: PathKind.EXCEPTION,
+    Way.SIBLING: PathKind.SIBLING,
+    Way.TIMEOUT: PathKind.TIMEOUT,
+    Way.CANCELLATION: PathKind.CANCELLATION,
+}
+
+
+class Exit(NamedTuple):
+    way: Way
+    state: State
+
+
+class Exits:
+    """The exits of a block, each with the trail and the place of the first that was found."""
+
+    def __init__(self) -> None:
+        self.found: dict[Exit, tuple[Trail, Span]] = {}
+
+    def add(self, way: Way, state: State, trail: Trail, span: Span) -> None:
+        self.found.setdefault(Exit(way, state), (trail, span))
+
+    def __iter__(self) -> Iterator[tuple[Way, State, Trail, Span]]:
+        for (way, state), (trail, span) in list(self.found.items()):
+            yield way, state, trail, span
+
+    def take(self, way: Way) -> Flow:
+        """Removes the exits of one way; their states."""
+        taken = {exit_.state: self.found.pop(exit_)[0] for exit_ in list(self.found) if exit_.way is way}
+        return taken
+
+

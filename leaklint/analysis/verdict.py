@@ -1,0 +1,247 @@
+"""Verdicts: from the exits of a function to the fate of the task that was spawned in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from leaklint.analysis.flow import run_function
+from leaklint.analysis.frame import Frame, Shared
+from leaklint.analysis.inline import call_inline
+from leaklint.analysis.owners import KEEPS, Effect, best_effect
+from leaklint.analysis.spawns import Sort, Spawn
+from leaklint.analysis.state import (
+    ESCAPED,
+    HANDED,
+    LOCAL,
+    RETURNED,
+    Closure,
+    Place,
+    Result,
+    State,
+    Status,
+    Trail,
+    Way,
+    field,
+    field_owner,
+    holds,
+    is_kept,
+)
+from leaklint.catalog import LOOP_DEFERS
+from leaklint.model import code
+from leaklint.model.code import Span
+from leaklint.model.fate import Fate, PathKind, Step, Task
+from leaklint.model.walk import text, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    fate: Fate
+    paths: tuple[PathKind, ...] = ()
+    evidence: tuple[Step, ...] = ()
+    handle: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One way in which the spawning function ends, the task having been spawned."""
+
+    way: Way
+    state: State
+    trail: Trail
+    span: Span
+
+    @property
+    def kept(self) -> list[Place]:
+        return [place for place in self.state.places() if is_kept(place)]
+
+    @property
+    def handed(self) -> bool:
+        return self.state.get(HANDED) is not None or self.state.get(RETURNED) is not None
+
+    @property
+    def leaks(self) -> bool:
+        return self.state.status is Status.RUNNING and not self.kept and not self.handed
+
+
+def judge_spawn(spawn: Spawn, shared: Shared) -> Task:
+    """The inventory entry of one spawn."""
+    verdict = _verdict(spawn, shared)
+    return Task(
+        path=shared.program.paths[spawn.function.qualname],
+        span=spawn.call.span,
+        call=spawn.called,
+        spawned=spawn.spawned,
+        function=spawn.function.qualname,
+        handle=verdict.handle,
+        owner=verdict.owner,
+        fate=verdict.fate,
+        paths=verdict.paths,
+        likely=spawn.likely,
+        evidence=verdict.evidence,
+    )
+
+
+def _verdict(spawn: Spawn, shared: Shared) -> Verdict:
+    if spawn.sort is Sort.NONE:
+        return Verdict(Fate.NOT_A_SPAWN)
+    if spawn.sort is Sort.GROUPED:
+        return Verdict(Fate.GROUPED, handle=_bound_name(spawn))
+    shared.overflow = False
+    frame = Frame(shared, spawn.function, spawn.call)
+    exits = run_function(frame, State(), ())
+    ends = [
+        End(way, _settle(state, spawn, shared, span), trail, span)
+        for way, state, trail, span in exits
+        if state.status is not Status.UNBORN
+    ]
+    if shared.overflow:
+        return Verdict(Fate.HANDED, evidence=(frame.step(spawn.call.span, "more paths than can be followed"),))
+    verdict = _fate(ends, spawn, frame)
+    return replace(verdict, handle=verdict.handle or _bound_name(spawn))
+
+
+def _settle(state: State, spawn: Spawn, shared: Shared, span: Span) -> State:
+    """The state after the function: what a class body binds are fields, and closures that got out may use the task."""
+    if spawn.function.kind == "class":
+        env = {
+            (field(spawn.function.qualname, place.name) if place.scope == LOCAL else place, value)
+            for place, value in state.env
+        }
+        state = replace(state, env=frozenset(env))
+    if not state.alive:
+        return state
+    for place, value in sorted(state.env, key=lambda entry: entry[0]):
+        if place.scope == ESCAPED and isinstance(value, Closure):
+            frame = Frame(shared, spawn.function)
+            results = call_inline(value.function, (), Result(state, (), None), span, frame) or ()
+            if any(r.state.status is Status.ENDED or r.state.get(HANDED) or holds(r.value) for r in results):
+                return state.set(HANDED, next(v for p, v in state.env if holds(v)))
+    return state
+
+
+def _fate(ends: list[End], spawn: Spawn, frame: Frame) -> Verdict:
+    leaks = [end for end in ends if end.leaks]
+    alive = [end for end in ends if end.state.alive]
+    kept = [end for end in alive if end.kept]
+    if not ends:
+        return Verdict(Fate.DROPPED)  # no path leads past the spawn
+    if kept:
+        verdict = _kept(kept, spawn, frame)
+        return _hazard(leaks, frame) if leaks and not verdict.fate.leaks and _waited(ends) else verdict
+    if leaks:
+        return _leaking(leaks, ends, spawn, frame)
+    if handed := next((end for end in alive if end.handed), None):
+        return _handed(handed, spawn, frame)
+    if cancelled := next((end for end in alive if end.way not in (Way.CANCELLATION, Way.CLOSE)), None):
+        last = frame.step(cancelled.span, _leaving(cancelled.way, "without waiting for it"))
+        return Verdict(Fate.CANCELLED, evidence=(*cancelled.trail, last))
+    joined = next((end for end in ends if end.way.is_straight), ends[0])
+    return Verdict(Fate.JOINED, evidence=joined.trail)
+
+
+def _waited(ends: list[End]) -> bool:
+    return any(end.state.status is Status.ENDED for end in ends)
+
+
+# -- local handles -------------------------------------------------------------------------------------------------
+
+
+def _leaking(leaks: list[End], ends: list[End], spawn: Spawn, frame: Frame) -> Verdict:
+    straight = [end for end in ends if end.way.is_straight]
+    waited = _waited(ends) or any(end.state.partial for end in ends)
+    if not waited and any(end.handed for end in straight):
+        return _handed(next(end for end in straight if end.handed), spawn, frame)
+    cancelled = bool(straight) and all(not end.leaks for end in straight)
+    if waited or cancelled:
+        return _hazard(leaks, frame)
+    first = min(leaks, key=lambda end: (not end.way.is_straight, end.span))
+    return Verdict(Fate.DROPPED, evidence=first.trail)
+
+
+def _hazard(leaks: list[End], frame: Frame) -> Verdict:
+    kinds = {end.state.partial or end.way.kind for end in leaks}
+    if PathKind.EXCEPTION in kinds:
+        # whatever may raise may be cancelled as well: said only where nothing but a cancellation leaks
+        kinds.discard(PathKind.CANCELLATION)
+    paths = tuple(kind for kind in PathKind if kind in kinds)
+    first = min(
+        (end for end in leaks if (end.state.partial or end.way.kind) in kinds),
+        key=lambda end: (paths.index(end.state.partial or end.way.kind), end.span),
+    )
+    last = frame.step(first.span, _leaving(first.way, "and leaves it running"))
+    return Verdict(Fate.HAZARD, paths, (*first.trail, last))
+
+
+def _leaving(way: Way, how: str) -> str:
+    what = {
+        Way.END: "the function ends here",
+        Way.RETURN: "the function returns here",
+        Way.CLOSE: "the generator may be closed here",
+    }.get(way, f"this {way.value}")
+    return f"{what} {how}"
+
+
+def _handed(end: End, spawn: Spawn, frame: Frame) -> Verdict:
+    if spawn.function.kind == "lambda" and end.state.get(RETURNED) and not end.state.get(HANDED):
+        if _is_ignored(spawn.function, frame):
+            step = frame.step(spawn.function.span, "the lambda returns it to a library that ignores it")
+            return Verdict(Fate.DROPPED, evidence=(step,))
+    trail = end.trail
+    if end.state.get(RETURNED):
+        trail = (*trail, frame.step(end.span, "returned to the caller"))
+    return Verdict(Fate.HANDED, evidence=trail)
+
+
+def _is_ignored(function: code.Function, frame: Frame) -> bool:
+    """Whether a lambda is given to something that calls it back and drops what it returns."""
+    outer = frame.shared.program.enclosing(function)
+    if outer is None:
+        return False
+    ignoring = LOOP_DEFERS | {"add_done_callback", "register", "connect", "signal", "add_callback", "add_listener"}
+    for call in walk(outer.body, code.Call):
+        name = text(call.func).rpartition(".")[2]
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if any(isinstance(arg, code.Lambda) and arg.function is function for arg in given):
+            return name in ignoring
+    return False
+
+
+# -- kept handles --------------------------------------------------------------------------------------------------
+
+
+def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
+    best: Effect = KEEPS
+    end = min(kept, key=lambda e: (not e.way.is_straight, e.span))
+    places = {place: each.state.get(place) for each in kept for place in each.kept}
+    chosen = end.kept[0]
+    for place in sorted(places):
+        value = places[place]
+        if value is None:
+            continue
+        effect = best_effect(place, value, spawn.function, frame.shared)
+        if effect.rank > best.rank:
+            best, chosen = effect, place
+    if best is KEEPS and any(each.handed for each in kept):
+        return Verdict(Fate.HANDED, evidence=end.trail)
+    owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == "global" else None)
+    evidence = (*end.trail, *best.evidence)
+    if best is KEEPS:
+        name = f"`{owner.rpartition('.')[2]}`" if owner else "what can be seen of the program"
+        evidence = (*end.trail, frame.step(spawn.call.span, f"nothing in {name} waits for it or cancels it"))
+    return Verdict(best.fate, best.paths, evidence, _place_text(chosen, end, frame), owner)
+
+
+def _place_text(place: Place, end: End, frame: Frame) -> str:
+    for step in end.trail:
+        if "kept in `" in step.message:
+            return step.message.split("`")[1]
+    return place.name
+
+
+def _bound_name(spawn: Spawn) -> str | None:
+    """The name that the spawn is assigned to directly."""
+    for node in walk(spawn.function.body, (code.Assign, code.Walrus)):
+        if node.value is spawn.call:
+            return text(node.targets[0] if isinstance(node, code.Assign) else node.target)
+    return None

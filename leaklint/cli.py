@@ -1,0 +1,503 @@
+"""The command line: from arguments to the use cases of `app`, from their outcomes to text and an exit code.
+
+The only module that prints. Findings, tables and the summary go to standard output, all else to standard error. What a
+command needs is imported when it runs, so that `leaklint --version` and shell completion stay quick.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from leaklint import __version__
+from leaklint.model.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from leaklint.app import Options, Run
+    from leaklint.report.frame import Look
+    from leaklint.rules import Rule
+
+__all__ = ["main"]
+
+CLEAN, FINDINGS, FAILED, INTERRUPTED = 0, 1, 2, 130
+PATIENCE = 2.0
+"""Seconds that a terminal waits before it is shown a progress bar."""
+PIPED_WIDTH = 140
+"""Cells in a line of output that does not go to a terminal."""
+STDIN = "<stdin>"
+
+
+# -- click, made to measure ----------------------------------------------------------------------------------------
+
+
+HEADINGS = ("Rule selection", "File selection", "Output", "Miscellaneous")
+
+
+class Program(click.Group):
+    """The command group: gives every mistake one clear line and an exit code, and never shows a traceback for it."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run a command line and exit with its code."""
+        for stream in (sys.stdout, sys.stderr):
+            _tolerate_any_text(stream)
+        extra = {**extra, "prog_name": "leaklint", "standalone_mode": False}
+        try:
+            code = super().main(*args, **extra)
+        except click.ClickException as error:
+            code = _mistake(error.format_message(), getattr(error, "ctx", None))
+        except UserError as error:
+            code = _mistake(str(error))
+        except (click.Abort, KeyboardInterrupt):
+            code = INTERRUPTED
+        sys.exit(code)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the one that was probably meant."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            found = difflib.get_close_matches(name, self.commands, n=1)
+            hint = f", did you mean `{found[0]}`?" if found else f" (commands: {', '.join(sorted(self.commands))})"
+            ctx.fail(f"unknown command `{name}`{hint}")
+        return super().resolve_command(ctx, args)
+
+
+class Grouped(click.Command):
+    """A command whose help lists its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, heading by heading."""
+        headings: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
+        for option in self.get_params(ctx):
+            record = option.get_help_record(ctx) if isinstance(option, click.Option) else None
+            if record is not None:
+                headings[option.heading if isinstance(option, Option) else HEADINGS[-1]].append(record)
+        for heading, records in headings.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+class Option(click.Option):
+    """An option that stands under a heading."""
+
+    def __init__(self, *args: Any, heading: str = HEADINGS[-1], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.heading = heading
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _options(*options: Decorator) -> Decorator:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _option(*names: str, **attributes: Any) -> Decorator:
+    return click.option(*names, cls=Option, **attributes)
+
+
+def _format(*choices: str, env: str | None = None) -> Decorator:
+    return _option(
+        "--format",
+        "--output-format",
+        "format",
+        heading="Output",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        envvar=env,
+        show_envvar=env is not None,
+        help="How to write the result.",
+    )
+
+
+def _split(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The parts of values that are separated by commas; None if the option was not given."""
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip()) if values else None
+
+
+SELECTION = _options(
+    _option(
+        "--select",
+        heading="Rule selection",
+        multiple=True,
+        metavar="RULES",
+        callback=_split,
+        help="Run these rules instead of the configured ones: codes, their beginnings, names or ALL, split by commas.",
+    ),
+    _option(
+        "--ignore",
+        heading="Rule selection",
+        multiple=True,
+        metavar="RULES",
+        callback=_split,
+        help="Do not run these rules.",
+    ),
+    _option(
+        "--strict/--no-strict",
+        heading="Rule selection",
+        default=None,
+        help="Also report tasks that are handed to other code or waited for by hand.",
+    ),
+)
+FILES = _options(
+    _option(
+        "--exclude",
+        heading="File selection",
+        multiple=True,
+        metavar="PATTERNS",
+        callback=_split,
+        help="Leave out what these patterns match (in the manner of .gitignore) instead of the configured ones, "
+        "split by commas.",
+    ),
+    _option(
+        "--stdin-filename",
+        heading="File selection",
+        metavar="PATH",
+        help="The name of what is read from standard input.",
+    ),
+    _option("--isolated", heading="File selection", is_flag=True, help="Read no pyproject.toml."),
+)
+COLOR = _option(
+    "--color",
+    heading="Output",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Whether to colour the output; auto heeds NO_COLOR, FORCE_COLOR and the terminal.",
+)
+OUTPUT = _options(
+    COLOR,
+    _option("-q", "--quiet", heading="Output", is_flag=True, help="Write no summary and no warnings."),
+    _option(
+        "-s", "--silent", heading="Output", is_flag=True, help="Write nothing but errors; the exit code tells the rest."
+    ),
+    _option("-v", "--verbose", heading="Output", is_flag=True, help="Say what was done; show tracebacks."),
+)
+JOBS = _option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="as many as there are processors",
+    help="How many processes to use.",
+)
+PATHS = click.argument("paths", nargs=-1, metavar="[PATHS]...")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the arguments of `check` or `tasks` ask for; None where they say nothing."""
+
+    paths: tuple[str, ...]
+    format: str
+    exclude: tuple[str, ...] | None
+    stdin_filename: str | None
+    isolated: bool
+    color: str
+    quiet: bool
+    silent: bool
+    verbose: bool
+    jobs: int | None
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    strict: bool | None = None
+    exit_zero: bool = False
+
+    @property
+    def terse(self) -> bool:
+        """Whether to leave out summary, warnings and progress bar."""
+        return self.quiet or self.silent
+
+
+# -- commands ------------------------------------------------------------------------------------------------------
+
+
+@click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="leaklint %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> int:
+    """Find every asyncio task that nobody waits for."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return FAILED
+    return CLEAN
+
+
+@main.command(cls=Grouped)
+@PATHS
+@_format("full", "concise", "json", env="LEAKLINT_OUTPUT_FORMAT")
+@SELECTION
+@FILES
+@OUTPUT
+@JOBS
+@_option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+def check(**given: Any) -> int:
+    """Report tasks that may still run when their owner is left.
+
+    PATHS are files and directories, or `-` for standard input; the current directory if there are none.
+
+    Exits with 0 if nothing was found, 1 if something was found, 2 if leaklint could not run.
+    """
+    from leaklint.report import machine, text
+
+    request = Request(**given)
+    run = _run(request)
+    look = _look(request.color)
+    if request.format == "json":
+        result = machine.check_json(run.outcomes)
+    elif request.format == "concise":
+        result = text.concise(run.diagnostics, look=look)
+    else:
+        result = text.full(run.diagnostics, lines_of=run.lines_of, look=look)
+    if request.format != "json" and not request.terse:
+        result += text.summary(run.outcomes, look=look)
+    code = FINDINGS if run.diagnostics and not request.exit_zero else CLEAN
+    return _finish(request, run, result, code, look)
+
+
+@main.command(cls=Grouped)
+@PATHS
+@_format("table", "json")
+@FILES
+@OUTPUT
+@JOBS
+def tasks(**given: Any) -> int:
+    """List every task that is spawned, whatever becomes of it.
+
+    PATHS are files and directories, or `-` for standard input; the current directory if there are none.
+
+    Exits with 0, also if a file could not be parsed (the list of errors tells), and with 2 if leaklint could not run or
+    could not read a file.
+    """
+    from leaklint.report import machine, text
+
+    # The inventory does not depend on the configured rules, nor does the list of files that cannot be parsed.
+    request = Request(**given, select=("ALL",), ignore=())
+    run = _run(request)
+    look = _look(request.color)
+    if request.format == "json":
+        return _finish(request, run, machine.tasks_json(run.outcomes), CLEAN, look)
+    result = text.tasks_table(run.tasks, look=look)
+    if not request.terse:
+        result += text.tasks_summary(run.tasks, look=look)
+        for found in run.diagnostics:
+            if found.code == "LK001":
+                _say(f"{found.path}:{found.span.line}:{found.span.column}: {found.message}", "warning")
+    return _finish(request, run, result, CLEAN, look)
+
+
+def _finish(request: Request, run: Run, result: str, code: int, look: Look) -> int:
+    """Write the result, then the files that could not be looked at; give the exit code."""
+    if not request.silent:
+        _write(result, look)
+    for failure in run.failures:
+        _say(f"{failure.path}: {failure.error}", "error")
+        if failure.details is not None and request.verbose:
+            click.echo(failure.details, err=True)
+    return FAILED if run.failures else code
+
+
+@main.command(cls=Grouped)
+@click.argument("rule", required=False, metavar="CODE|NAME")
+@_option("--all", "every", is_flag=True, help="Show every rule.")
+@_format("text", "json")
+@COLOR
+def rule(rule: str | None, *, every: bool, format: str, color: str) -> int:  # noqa: A002 - click names it
+    """Show the documentation of a rule."""
+    from leaklint.report import machine, text
+
+    rules = _wanted_rules(rule, every=every)
+    look = _look(color)
+    _write(machine.rules_json(rules) if format == "json" else text.rule_pages(rules, look=look), look)
+    return CLEAN
+
+
+def _wanted_rules(name: str | None, *, every: bool) -> tuple[Rule, ...]:
+    from leaklint.rules import all_rules, find_rule, nearest_rule
+
+    if every == (name is not None):
+        raise UserError("give the code or name of one rule, or --all")
+    if name is None:
+        return all_rules()
+    found = find_rule(name)
+    if found is None:
+        nearest = nearest_rule(name)
+        hint = f", did you mean `{nearest}`?" if nearest else "; `leaklint rule --all` shows them all"
+        raise UserError(f"unknown rule `{name}`{hint}")
+    return (found,)
+
+
+# -- running -------------------------------------------------------------------------------------------------------
+
+
+def _run(request: Request) -> Run:
+    """Look at what is asked for; on standard error, say what is worth saying about it."""
+    from leaklint import app
+
+    options = _app_options(request)
+    started = time.monotonic()
+    paths = request.paths or (() if request.stdin_filename else (".",))
+    if paths == ("-",) or not paths:
+        data = click.get_binary_stream("stdin").read()
+        run = app.check_stdin(data, filename=request.stdin_filename or STDIN, options=options)
+    elif "-" in paths:
+        raise UserError("`-` (standard input) cannot be checked together with other paths")
+    elif request.stdin_filename:
+        raise UserError("--stdin-filename is for standard input: give `-` as the only path")
+    else:
+        with _waiting(shown=not request.terse) as note:
+            run = app.check(paths, options=options, jobs=request.jobs, on_progress=note)
+    if not run.outcomes and not request.terse:
+        _say(f"no Python files found in {', '.join(paths)}", "warning")
+    if request.verbose:
+        _say(f"{len(run.outcomes)} files looked at in {time.monotonic() - started:.2f} s")
+    return run
+
+
+def _app_options(request: Request) -> Options:
+    from leaklint.app import Options
+    from leaklint.policy.config import Overrides, codes_of
+
+    return Options(
+        overrides=Overrides(
+            select=None if request.select is None else codes_of(request.select, origin="--select"),
+            ignore=None if request.ignore is None else codes_of(request.ignore, origin="--ignore"),
+            exclude=request.exclude,
+            strict=request.strict,
+        ),
+        isolated=request.isolated,
+    )
+
+
+@contextmanager
+def _waiting(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that is told how many files are done, of how many.
+
+    It draws a progress bar on standard error if that is a terminal which has waited for `PATIENCE` seconds.
+    """
+    started = time.monotonic()
+    may_draw = shown and sys.stderr is not None and sys.stderr.isatty()
+    bar: Progress | None = None
+
+    def note(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None and may_draw and time.monotonic() - started > PATIENCE:
+            bar = _progress_bar()
+            bar.add_task("checking", total=total)
+            bar.start()
+        if bar is not None:
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+    try:
+        yield note
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _progress_bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+# -- printing ------------------------------------------------------------------------------------------------------
+
+
+def _look(color: str) -> Look:
+    from leaklint.report.frame import Look
+
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return Look(
+        color=_wants_color(color, sys.stdout),
+        unicode=_takes_box_characters(sys.stdout),
+        width=shutil.get_terminal_size().columns if terminal else PIPED_WIDTH,
+    )
+
+
+def _wants_color(choice: str, stream: IO[str] | None) -> bool:
+    """`--color` goes before NO_COLOR, that before FORCE_COLOR, that before what the stream is."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _takes_box_characters(stream: IO[str] | None) -> bool:
+    try:
+        "│⋮…".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _tolerate_any_text(stream: IO[str] | None) -> None:
+    """Have a stream write what its encoding lacks as escapes, rather than fail."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _write(result: str, look: Look) -> None:
+    """Write to standard output. A reader that has seen enough (`| head`) changes nothing: the exit code stays."""
+    try:
+        click.echo(result, nl=False, color=look.color)
+    except OSError as error:
+        _mute(sys.stdout)
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL for a closed pipe
+            raise UserError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def _mute(stream: IO[str]) -> None:
+    """Send a broken stream to nowhere, or Python would complain when it flushes it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _say(message: str, kind: str | None = None) -> None:
+    """Write one line to standard error."""
+    from leaklint.report.frame import visible
+
+    color = _wants_color("auto", sys.stderr)
+    styles = {"error": "bright_red", "warning": "yellow"}
+    label = f"{click.style(kind, fg=styles[kind], bold=True)}: " if kind else ""
+    click.echo(f"leaklint: {label}{visible(message)}", err=True, color=color)
+
+
+def _mistake(message: str, ctx: click.Context | None = None) -> int:
+    _say(" ".join(message.split("\n")), "error")
+    if ctx is not None:
+        click.echo(f"Try '{ctx.command_path} --help' for help.", err=True)
+    return FAILED

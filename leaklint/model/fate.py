@@ -1,0 +1,78 @@
+"""Fates: what becomes of a task, and the evidence for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from leaklint.model.code import Span
+
+
+class Fate(str, Enum):
+    """Who has made sure that the task has ended when its owner is left. The first that fits, top to bottom."""
+
+    NOT_A_SPAWN = "not-a-spawn"
+    GROUPED = "grouped"
+    DROPPED = "dropped"
+    HAZARD = "hazard"
+    CANCELLED = "cancelled"
+    JOINED = "joined"
+    OWNED = "owned"
+    KEPT = "kept"
+    HANDED = "handed"
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the fate is reported by default."""
+        return self in (Fate.DROPPED, Fate.KEPT, Fate.CANCELLED, Fate.HAZARD)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the task is waited for, but by hand, outside any task group."""
+        return self in (Fate.JOINED, Fate.OWNED)
+
+
+class PathKind(str, Enum):
+    """How a path leaves a function while the task still runs (fate `hazard`)."""
+
+    EXCEPTION = "exception"
+    EARLY_EXIT = "early-exit"
+    TIMEOUT = "timeout"
+    SIBLING = "sibling"
+    PARTIAL_WAIT = "partial-wait"
+    CANCELLATION = "cancellation"
+
+
+class Step(NamedTuple):
+    """One step of the evidence: a place and a sentence about it (without a final full stop)."""
+
+    path: str
+    span: Span
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One spawn with its verdict: an entry of the inventory."""
+
+    path: str
+    span: Span
+    """The spawn expression, from its start to its closing bracket."""
+    call: str
+    """The called expression as written: `asyncio.create_task`, `self.loop.create_task`."""
+    spawned: str
+    """What runs in the task, as written, without its arguments: `self._run`."""
+    function: str
+    """Qualified name of the function (or module, or class body) that spawns it."""
+    handle: str | None
+    """Where the handle is held: `task`, `self._task`; None when nothing holds it."""
+    owner: str | None
+    """Qualified name of the class or module that keeps the handle beyond the function."""
+    fate: Fate
+    paths: tuple[PathKind, ...]
+    """For `hazard`: the kinds of path that leave the task running, in the order of `PathKind`."""
+    likely: bool
+    """The receiver of the call could not be resolved and was taken for an event loop or a group by its name."""
+    evidence: tuple[Step, ...]
+    """The steps that prove the verdict, in order, the spawn itself left out."""

@@ -1,0 +1,56 @@
+"""Iteration over lowered code, and its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from leaklint.model import code
+
+Node = TypeVar("Node")
+
+
+def walk(root: object, kind: type[Node] | tuple[type[Node], ...]) -> Iterator[Node]:
+    """Every node of a kind within `root` (a node, block or tuple of them), in source order, `root` included.
+
+    The bodies of functions, lambdas and classes within are left out: they are scopes of their own.
+    """
+    stack: list[object] = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, kind):
+            yield node
+        if isinstance(node, tuple):
+            stack.extend(reversed(node))
+        elif not isinstance(node, code.Function | code.Class):
+            slots = getattr(node, "__slots__", ())
+            stack.extend(getattr(node, slot) for slot in reversed(slots) if slot != "span")
+
+
+def text(node: code.Expr) -> str:
+    """An expression about as it is written; what the analysis folded away is an ellipsis."""
+    match node:
+        case code.Name(id=name):
+            return name
+        case code.Global(text=written):
+            return written
+        case code.Attribute(value=value, attr=attr):
+            return f"{text(value)}.{attr}"
+        case code.Subscript(value=value, index=index):
+            return f"{text(value)}[{text(index)}]"
+        case code.Call(func=func, args=args, keywords=keywords):
+            inner = ", ".join([*map(text, args), *(f"{k.name}={text(k.value)}" for k in keywords)])
+            return f"{text(func)}({inner if len(inner) <= 30 else '...'})"
+        case code.Await(value=value):
+            return f"await {text(value)}"
+        case code.Starred(value=value):
+            return f"*{text(value)}"
+        case code.Not(value=value):
+            return f"not {text(value)}"
+        case code.Compare(left=left, op=op, right=right):
+            return f"{text(left)} {op} {text(right)}"
+        case code.Constant(value=value):
+            return "..." if value is ... else repr(value)
+        case code.Lambda():
+            return "lambda"
+    return "..."

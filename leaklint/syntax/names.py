@@ -1,0 +1,171 @@
+"""Names: from imports, aliases and definitions to canonical dotted names.
+
+A name that nothing binds is a builtin (`builtins.list`). Names bound in a function stay local.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from leaklint.catalog import CATALOG
+
+_ASYNCIO_MODULES = frozenset(
+    """base_events coroutines events exceptions futures locks queues runners taskgroups tasks threads timeouts""".split()
+)
+
+
+def canonical(path: str) -> str:
+    """The public name of what is reached by a private path: `asyncio.tasks.wait` is `asyncio.wait`."""
+    parts = path.split(".")
+    if len(parts) > 2 and parts[0] == "asyncio" and parts[1] in _ASYNCIO_MODULES:
+        return ".".join(["asyncio", *parts[2:]])
+    return path
+
+
+@dataclass
+class Scope:
+    """What one scope binds. `imports` and `definitions` lead to dotted paths, the rest of `bound` stays a name."""
+
+    kind: str
+    qualname: str
+    bound: set[str] = field(default_factory=set)
+    imports: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
+    declared_global: set[str] = field(default_factory=set)
+    declared_nonlocal: set[str] = field(default_factory=set)
+    stars: list[str] = field(default_factory=list)
+    free: set[str] = field(default_factory=set)
+
+    @property
+    def is_function(self) -> bool:
+        return self.kind in ("function", "lambda")
+
+
+def scan(body: Iterable[ast.AST], kind: str, qualname: str, *, package: str) -> Scope:
+    """What the statements of one scope bind, scopes within left out.
+
+    `package` is the dotted package that relative imports start from.
+    """
+    scope = Scope(kind, qualname)
+    assigned: dict[str, list[ast.expr | None]] = {}
+    for node in _own_nodes(body):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                scope.bound.add(name)
+                assigned.setdefault(name, []).append(None)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name() | ast.Attribute() as value):
+                assigned.setdefault(name, []).append(value)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                scope.bound.add(name)
+                scope.definitions[name] = f"{qualname}.{name}"
+            case ast.Import(names=names):
+                for alias in names:
+                    top = alias.name.partition(".")[0]
+                    scope.imports.setdefault(alias.asname or top, alias.name if alias.asname else top)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = _absolute(module, level, package)
+                for alias in names:
+                    if alias.name == "*":
+                        scope.stars.append(base)
+                    else:
+                        scope.imports.setdefault(alias.asname or alias.name, f"{base}.{alias.name}")
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                scope.bound.add(name)
+            case ast.MatchMapping(rest=str(name)):
+                scope.bound.add(name)
+            case ast.Global(names=declared):
+                scope.declared_global.update(declared)
+            case ast.Nonlocal(names=declared):
+                scope.declared_nonlocal.update(declared)
+    scope.bound |= set(scope.imports)
+    for name, values in assigned.items():
+        # `spawn = asyncio.create_task`, the only binding of that name in the scope, is an alias
+        if len(values) == 2 and values.count(None) == 1 and name not in scope.imports:
+            value = next(v for v in values if v is not None)
+            target = _dotted(value)
+            if target and (root := target.partition(".")[0]) in scope.imports:
+                scope.imports[name] = scope.imports[root] + target[len(root) :]
+    return scope
+
+
+def resolve(name: str, scopes: Sequence[Scope]) -> str | None:
+    """The dotted path a name leads to, read in the innermost of the scopes (module first); None for a local.
+
+    Reading a name of an enclosing function is noted in `free` of every scope in between.
+    """
+    module = scopes[0]
+    passed: list[Scope] = []
+    for depth in range(len(scopes) - 1, 0, -1):
+        scope = scopes[depth]
+        if scope.kind == "class" and depth != len(scopes) - 1:
+            continue
+        if name in scope.declared_global:
+            break
+        if name in scope.bound and name not in scope.declared_nonlocal:
+            if name in scope.imports:
+                return canonical(scope.imports[name])
+            for between in passed:
+                between.free.add(name)
+            return None
+        passed.append(scope)
+    if name in module.imports:
+        return canonical(module.imports[name])
+    if name in module.definitions:
+        return module.definitions[name]
+    if name in module.bound or any(name in scope.declared_global for scope in scopes):
+        return f"{module.qualname}.{name}"
+    for star in module.stars:
+        if canonical(f"{star}.{name}") in CATALOG:
+            return canonical(f"{star}.{name}")
+    return f"builtins.{name}"
+
+
+def _absolute(module: str | None, level: int, package: str) -> str:
+    if not level:
+        return module or ""
+    parts = package.split(".")
+    base = parts[: len(parts) - (level - 1)]
+    return ".".join([*base, *([module] if module else [])])
+
+
+def _dotted(node: ast.expr | None) -> str | None:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    return ".".join([node.id, *reversed(parts)])
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The nodes of a scope; of scopes within only the node itself, its decorators, defaults and bases."""
+    stack = list(body)[::-1]
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, _SCOPES):
+            stack.extend(outside_of(node))
+        else:
+            stack.extend(list(ast.iter_child_nodes(node))[::-1])
+
+
+def outside_of(node: ast.AST) -> list[ast.expr]:
+    """What is evaluated where a function, lambda or class is defined: decorators, defaults, bases."""
+    match node:
+        case ast.ClassDef():
+            return [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return [*node.decorator_list, *_defaults(node.args)]
+        case ast.Lambda():
+            return _defaults(node.args)
+    return []
+
+
+def _defaults(args: ast.arguments) -> list[ast.expr]:
+    return [*args.defaults, *(default for default in args.kw_defaults if default is not None)]

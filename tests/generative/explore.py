@@ -1,0 +1,402 @@
+"""Runs one small async function along every path and sees which of its tasks are left running.
+
+The function under test is `async def host(env)`. Whatever it cannot know in advance comes from `env`:
+
+- `env.child(n)`: the coroutine of a task; n numbers the place that spawns it
+- `await env.step()`: something that takes time: returns, raises, or is where the host is cancelled
+- `env.call()`, `env.cond()`, `env.items()`: return, choose a branch, give nought to two items; or raise
+- `env.more()`: like `cond`, but true at most twice in a run
+
+The loop is asyncio's own with a clock that stands still. Whenever nothing is ready to run, the explorer picks what
+happens next: a step ends, a task somebody waits for ends, a time-out fires, or the host is cancelled (once in a run).
+A run is the list of those decisions; runs are repeated until every list has been tried or the limit is reached, those
+with the fewest surprises first.
+
+Tasks are adversaries: one that nobody waits for never ends by itself (unless it ends at once), a cancelled one needs
+time to clean up, and one that is cancelled before it could start is taken to have started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import selectors
+import warnings
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+LOOPS = 2
+"""How often a loop over `env.items()` runs at most, and how often `env.more()` says yes."""
+
+
+class Failure(Exception):
+    """What a step, call or task raises; no handler of the host names it."""
+
+
+class State(str, Enum):
+    """A task at the moment its host ends."""
+
+    ENDED = "has ended"
+    LEFT = "is left running"
+    CANCELLED = "is left running, cancelled"
+    INTERRUPTED = "is left running, cancelled before the host was"
+    """It had been cancelled already (or was by the same stroke) when the host's own cancellation ended the host."""
+
+
+class Sighting(NamedTuple):
+    """One task at the end of a run."""
+
+    site: int
+    state: State
+    waited: bool
+    """It ended because somebody waited for it, not by chance."""
+
+
+class Run(NamedTuple):
+    decisions: tuple[str, ...]
+    end: str
+    """How the host ended: `returns`, `is cancelled`, or `raises X`."""
+    sightings: tuple[Sighting, ...]
+
+    def __str__(self) -> str:
+        states = [f"task {seen.site} {seen.state.value}" for seen in self.sightings]
+        return "; ".join([*self.decisions, f"host {self.end}", *states])
+
+
+class Exploration(NamedTuple):
+    runs: tuple[Run, ...]
+    exhaustive: bool
+    """Every path was run to its end, loops at most twice; no run was left out, and none failed by a slip of the program
+    such as a name without a value."""
+
+    def seen(self, site: int) -> Iterator[tuple[Run, Sighting]]:
+        """Every task that was spawned at a site, with the run it belongs to."""
+        return ((run, sighting) for run in self.runs for sighting in run.sightings if sighting.site == site)
+
+    def states(self, site: int) -> set[State]:
+        """The states in which a site's tasks were seen, over all runs."""
+        return {sighting.state for _, sighting in self.seen(site)}
+
+
+def explore(source: str, *, max_runs: int = 1000, max_decisions: int = 30) -> Exploration:
+    """Runs `async def host(env)` of a module along every path, at most `max_runs` of them.
+
+    A run that would make more than `max_decisions` decisions, or that waits for ever, is cut off and not counted.
+    """
+    namespace: dict[str, Any] = {"print": lambda *_values: None}
+    exec(compile(source, "<program>", "exec"), namespace)
+    errors = (Failure, ValueError) if "ValueError" in source else (Failure,)
+    hasty = ".done()" in source or ".cancel()" in source
+    paths: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
+    order = itertools.count(1)
+    runs: list[Run] = []
+    tried, slipped = 0, False
+    loop = _Loop()
+    with warnings.catch_warnings():
+        # `as_completed` that is left early drops coroutines which were never awaited.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            while paths and tried < max_runs:
+                surprises, _, path = heapq.heappop(paths)
+                env = Environment(loop, path, errors=errors, hasty=hasty, max_decisions=max_decisions)
+                run = env.run(namespace["host"])
+                tried += 1
+                if env.slipped:
+                    slipped = True
+                elif run is not None:
+                    runs.append(run)
+                for taken in _others(env.decisions, len(path)):
+                    heapq.heappush(paths, (surprises + 1, next(order), taken))
+        finally:
+            loop.close()
+    return Exploration(tuple(runs), exhaustive=not paths and not slipped)
+
+
+class _Decision(NamedTuple):
+    chosen: int
+    options: int
+    text: str
+
+
+def _others(decisions: Sequence[_Decision], start: int) -> Iterator[tuple[int, ...]]:
+    """The paths that leave a run at a decision from `start` on, each by one option that was not chosen there."""
+    for index in range(start, len(decisions)):
+        before = tuple(decision.chosen for decision in decisions[:index])
+        for other in range(1, decisions[index].options):
+            yield (*before, other)
+
+
+class _Idle(selectors.SelectSelector):
+    """Never sleeps: calls back where a loop would."""
+
+    def __init__(self, on_idle: Callable[[float | None], None]) -> None:
+        super().__init__()
+        self._on_idle = on_idle
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._on_idle(timeout)
+        return []
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """asyncio's loop with a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.clock = 0.0
+        self.on_idle: Callable[[float | None], None] = lambda _timeout: None
+        super().__init__(_Idle(self._idle))
+        # Nobody is to be told of the errors of tasks that were left.
+        self.set_exception_handler(lambda _loop, _context: None)
+
+    def _idle(self, timeout: float | None) -> None:
+        self.on_idle(timeout)
+
+    def time(self) -> float:
+        return self.clock
+
+    def advance(self, seconds: float) -> None:
+        self.clock += seconds
+
+    def turn(self) -> None:
+        """Runs what is ready, once."""
+        self.call_soon(self.stop)
+        self.run_forever()
+
+
+@dataclass(eq=False)
+class _Child:
+    """A task of the host, as the explorer sees it."""
+
+    site: int
+    name: str
+    task: _Task | None = None
+    gate: asyncio.Future[None] | None = None
+    """What it waits for, once it has started."""
+    hasty: bool = False
+    """It ended at once."""
+    cancelled: bool = False
+    cancelled_before_host: bool = False
+    cleaning_up: bool = False
+
+    @property
+    def awaited(self) -> bool:
+        """Somebody waits for it, and it has got as far as it goes by itself."""
+        return self.task is not None and not self.task.done() and self.gate is not None and self.task.waiters > 0
+
+
+class _Task(asyncio.Task[None]):
+    """A task that notes its cancellation and knows whether anybody waits for it."""
+
+    child: _Child
+    waiters = 0
+
+    def cancel(self, msg: object = None) -> bool:
+        if self.done():
+            return False
+        self.child.cancelled = True
+        # asyncio would never start a task that is cancelled this early; the adversary has started already.
+        return self.child.gate is None or super().cancel(msg)
+
+    def add_done_callback(self, *args: Any, **kwargs: Any) -> None:
+        self.waiters += 1
+        super().add_done_callback(*args, **kwargs)
+
+    def remove_done_callback(self, *args: Any) -> int:
+        removed = super().remove_done_callback(*args)
+        self.waiters -= removed
+        return removed
+
+
+Event = tuple[str, Callable[[], object]]
+"""What may happen next, in words, and how to make it happen."""
+Host = Callable[["Environment"], Coroutine[Any, Any, object]]
+
+
+class Environment:
+    """The `env` of one run: it decides as `path` says, and after the end of that takes the first option every time."""
+
+    def __init__(
+        self, loop: _Loop, path: Sequence[int], *, errors: Sequence[type[Exception]], hasty: bool, max_decisions: int
+    ) -> None:
+        self.decisions: list[_Decision] = []
+        self.slipped = False
+        """The host failed by a fault of the program, not by a decision."""
+        self._loop = loop
+        self._path = path
+        self._errors = errors
+        self._hasty = hasty
+        self._max_decisions = max_decisions
+        self._children: dict[object, _Child] = {}
+        """By their coroutines."""
+        self._host: asyncio.Task[None] | None = None
+        self._host_cancelled = False
+        self._step: asyncio.Future[None] | None = None
+        self._more = LOOPS
+        self._run: Run | None = None
+        self._over = False
+
+    def run(self, host: Host) -> Run | None:
+        """Runs the host to its end; None if it was cut off."""
+        self._loop.on_idle = self._on_idle
+        self._loop.set_task_factory(self._spawn)
+        self._host = asyncio.Task(self._watch(host), loop=self._loop)
+        self._loop.run_forever()
+        self._clean_up(self._host)
+        return self._run
+
+    # -- what the host calls
+
+    def child(self, site: int) -> Coroutine[Any, Any, None]:
+        number = 1 + sum(child.site == site for child in self._children.values())
+        child = _Child(site, f"task {site}" if number == 1 else f"task {site} (number {number})")
+        coroutine = self._live(child)
+        self._children[coroutine] = child
+        return coroutine
+
+    async def step(self) -> None:
+        self._step = self._loop.create_future()
+        try:
+            await self._step
+        finally:
+            self._step = None
+
+    def call(self) -> None:
+        self._answer("call", {"returns": None})
+
+    def cond(self) -> bool:
+        return self._answer("cond", {"is true": True, "is false": False})
+
+    def more(self) -> bool:
+        answer = self._answer("more", {"is true": True, "is false": False} if self._more else {"is false": False})
+        self._more -= answer
+        return answer
+
+    def items(self) -> range:
+        return range(self._answer("items", {"gives 1": 1, "gives 2": 2, "gives 0": 0}))
+
+    # -- the host and its tasks
+
+    @property
+    def _tasks(self) -> list[_Task]:
+        return [child.task for child in self._children.values() if child.task is not None]
+
+    async def _watch(self, host: Host) -> None:
+        """Runs the host and looks at its tasks before anything else can run."""
+        end = "returns"
+        try:
+            await host(self)
+        except asyncio.CancelledError:
+            end = "is cancelled"
+        except (Failure, ValueError, asyncio.TimeoutError) as error:
+            end = f"raises {type(error).__name__}"
+        except Exception:  # noqa: BLE001 - a NameError or the like: the program is at fault, the run does not count
+            self.slipped = not self._over
+        if not self._over:
+            sightings = [_sight(child, end) for child in self._children.values() if child.task is not None]
+            self._run = Run(tuple(decision.text for decision in self.decisions), end, tuple(sightings))
+            self._stop()
+
+    def _stop(self) -> None:
+        self._over = True
+        self._loop.stop()
+
+    def _spawn(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        task = _Task(coroutine, loop=loop, **options)
+        task.child = self._children[coroutine]
+        task.child.task = task
+        return task
+
+    async def _live(self, child: _Child) -> None:
+        """The life of a task: it waits at a gate, and when it is cancelled there, at a second one."""
+        assert child.task is not None
+        if self._hasty and not child.cancelled and not child.task.waiters and not self._over:
+            child.hasty = self._decide(child.name, ["goes on", "ends at once"]) == 1
+        if child.hasty or self._over:
+            return
+        child.gate = self._loop.create_future()
+        if not child.cancelled:
+            try:
+                await child.gate
+            except asyncio.CancelledError:
+                child.gate = self._loop.create_future()
+            else:
+                return
+        child.cleaning_up = True
+        await child.gate
+
+    def _clean_up(self, host: asyncio.Task[None]) -> None:
+        self._over = True
+        while pending := [task for task in (host, *self._tasks) if not task.done()]:
+            for task in pending:
+                task.cancel()
+            self._loop.turn()
+
+    # -- decisions
+
+    def _decide(self, subject: str, options: Sequence[str]) -> int:
+        index = len(self.decisions)
+        chosen = self._path[index] if index < len(self._path) else 0
+        self.decisions.append(_Decision(chosen, len(options), f"{subject} {options[chosen]}".lstrip()))
+        return chosen
+
+    def _answer(self, subject: str, answers: Mapping[str, T]) -> T:
+        """One of the answers, or one of the errors. Once the run is over, the last answer: it leaves every loop."""
+        values = list(answers.values())
+        if self._over:
+            return values[-1]
+        chosen = self._decide(subject, [*answers, *(f"raises {error.__name__}" for error in self._errors)])
+        if chosen >= len(values):
+            raise self._errors[chosen - len(values)]
+        return values[chosen]
+
+    def _on_idle(self, timeout: float | None) -> None:
+        """Makes one thing happen; cuts the run off if nothing can, or if it has gone on for too long."""
+        events = list(self._events(timeout))
+        if not events or len(self.decisions) >= self._max_decisions:
+            self._stop()
+            return
+        names = [name for name, _ in events]
+        _, happen = events[self._decide("", names)]
+        happen()
+
+    def _events(self, timeout: float | None) -> Iterator[Event]:
+        if self._step is not None:
+            yield from _endings("step", self._step, self._errors)
+        else:
+            for child in self._children.values():
+                if child.awaited and child.gate is not None:
+                    if child.cleaning_up:
+                        yield f"{child.name} ends cancelled", child.gate.cancel
+                    yield from _endings(child.name, child.gate, self._errors)
+            if timeout is not None:
+                yield "time-out", partial(self._loop.advance, timeout)
+        if not self._host_cancelled:
+            yield "host is cancelled", self._cancel_host
+
+    def _cancel_host(self) -> None:
+        assert self._host is not None
+        self._host_cancelled = True
+        self._host.cancel()
+        for child in self._children.values():
+            child.cancelled_before_host = child.cancelled
+
+
+def _endings(name: str, future: asyncio.Future[None], errors: Sequence[type[Exception]]) -> Iterator[Event]:
+    yield f"{name} returns", partial(future.set_result, None)
+    for error in errors:
+        yield f"{name} raises {error.__name__}", partial(future.set_exception, error())
+
+
+def _sight(child: _Child, end: str) -> Sighting:
+    if child.task is not None and child.task.done():
+        return Sighting(child.site, State.ENDED, waited=not child.hasty)
+    if child.cancelled_before_host and end == "is cancelled":
+        return Sighting(child.site, State.INTERRUPTED, waited=False)
+    return Sighting(child.site, State.CANCELLED if child.cancelled else State.LEFT, waited=False)

@@ -1,0 +1,468 @@
+"""Small asynchronous functions made of spawns, waits, branches, loops and exits: a tree, its source text, a strategy.
+
+Names in the programs: `a`, `b`, `c` hold a task or None, `ts` is a list of tasks and `pool` a set. A program never
+reads a name before it has a value, and never awaits None, as far as the strategy can see without running it. Every loop
+ends by itself or waits for something in each of its rounds.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+HEADER = "import asyncio\nfrom contextlib import suppress\n\n\nasync def host(env):\n"
+CAUGHT = (
+    " ValueError",
+    " asyncio.TimeoutError",
+    " Exception",
+    " asyncio.CancelledError",
+    " (Exception, asyncio.CancelledError)",
+    " BaseException",
+    "",
+)
+"""What handlers catch, a narrower kind before a wider one."""
+SPAWNERS = ["asyncio.create_task"] * 3 + ["asyncio.ensure_future", "asyncio.get_running_loop().create_task"]
+GROUPS = ("ts", "pool")
+SUPPRESS = "with suppress(asyncio.CancelledError):"
+FIRST = "return_when=asyncio.FIRST_COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A simple statement. Its spawns read `env.child()`: they are numbered when the program is written out."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A header such as `if env.cond():`, with what stands below it."""
+
+    header: str
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Compound:
+    """A compound statement: `if` with its `else`, `try` with its handlers."""
+
+    parts: tuple[Part, ...]
+
+
+Block = tuple["Line | Compound", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    body: Block
+
+    @property
+    def source(self) -> str:
+        """A module with `async def host(env)`, its spawns numbered from 1."""
+        first, *others = "\n".join(_lines(self.body, "    ")).split("env.child()")
+        numbered = [f"env.child({number}){text}" for number, text in enumerate(others, 1)]
+        return f"{HEADER}{first}{''.join(numbered)}\n"
+
+    def __str__(self) -> str:
+        return self.source
+
+
+class Site(NamedTuple):
+    """Where a spawn stands; line and column count from 1."""
+
+    line: int
+    column: int
+
+
+def spawn_sites(source: str) -> dict[int, Site]:
+    """The spawns of a program by their number: the calls whose first argument is `env.child(n)`."""
+    sites = {}
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(args=[ast.Call(func=ast.Attribute(attr="child"), args=[ast.Constant(value=int(number))])]):
+                sites[number] = Site(node.lineno, node.col_offset + 1)
+    return sites
+
+
+def programs(*, size: int = 12) -> SearchStrategy[Program]:
+    """Programs of about `size` statements at most."""
+    return _programs(size)
+
+
+def _lines(block: Block, indent: str) -> Iterator[str]:
+    for statement in block:
+        if isinstance(statement, Line):
+            yield indent + statement.text
+        else:
+            for part in statement.parts:
+                yield indent + part.header
+                yield from _lines(part.body, indent + "    ")
+
+
+# -- the strategy
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What is known of the names where the next statement will stand."""
+
+    budget: list[int]
+    """How many statements may follow; shared by all scopes of a program."""
+    bound: set[str] = field(default_factory=set)
+    """Handles that have a value, perhaps None."""
+    tasks: set[str] = field(default_factory=set)
+    """Handles that are a task."""
+    groups: set[str] = field(default_factory=set)
+    in_loop: bool = False
+    depth: int = 0
+
+    def inner(self, *, in_loop: bool | None = None) -> _Scope:
+        in_loop = self.in_loop if in_loop is None else in_loop
+        return _Scope(self.budget, set(self.bound), set(self.tasks), set(self.groups), in_loop, self.depth + 1)
+
+    def bind(self, name: str) -> None:
+        self.bound.add(name)
+        self.tasks.add(name)
+
+    def meet(self, *others: _Scope) -> None:
+        """Keeps what holds in every one of the scopes."""
+        self.bound = set.intersection(*(other.bound for other in others))
+        self.tasks = set.intersection(*(other.tasks for other in others))
+        self.groups = set.intersection(*(other.groups for other in others))
+
+
+Production = Callable[[DrawFn, _Scope], Block]
+
+
+def _block(*texts: str) -> Block:
+    return tuple(Line(text) for text in texts)
+
+
+def _compound(*parts: tuple[str, Block]) -> Block:
+    return (Compound(tuple(Part(*part) for part in parts)),)
+
+
+@st.composite
+def _programs(draw: DrawFn, size: int) -> Program:
+    """Spawns first, then a body, then an end for most of what was spawned; or the body under `try`, its end below."""
+    scope = _Scope([size])
+    body = _spawn(draw, scope)
+    if draw(st.booleans()):
+        body += _spawn(draw, scope)
+    if draw(st.booleans()) and (scope.tasks or scope.groups):
+        return Program(body + _idiom(draw, scope) + _ends(draw, scope))
+    return Program(body + _statements(draw, scope, 3) + _ends(draw, scope))
+
+
+def _ends(draw: DrawFn, scope: _Scope) -> Block:
+    """An end of each task and group with a name, most of the time."""
+    body: Block = ()
+    for name in sorted(scope.tasks | scope.groups):
+        if draw(st.sampled_from([True, True, True, False])):
+            body += draw(st.sampled_from([_end_of_one, _wait_for_one]))(draw, name)
+    return body
+
+
+def _statements(draw: DrawFn, scope: _Scope, most: int) -> Block:
+    body: Block = ()
+    for _ in range(draw(st.integers(1, most))):
+        if scope.budget[0] <= 0:
+            break
+        scope.budget[0] -= 1
+        body += draw(st.sampled_from(_productions(scope)))(draw, scope)
+    return body or _block("await env.step()")
+
+
+def _productions(scope: _Scope) -> list[Production]:
+    """What may stand next, the likelier the more often in the list."""
+    choice: list[Production] = [_step, _step, _spawn, _exit]
+    if scope.tasks or scope.groups:
+        choice += [_wait, _wait, _wait, _poke]
+    if scope.bound:
+        choice += [_rename]
+    if scope.depth < 3:
+        choice += [_if, _if, _try, _try, _loop]
+        if scope.tasks or scope.groups:
+            choice += [_idiom, _idiom, _guard]
+    return choice
+
+
+def _pick(draw: DrawFn, names: set[str]) -> str:
+    return draw(st.sampled_from(sorted(names)))
+
+
+def _step(draw: DrawFn, _scope: _Scope) -> Block:
+    return _block(draw(st.sampled_from(["await env.step()", "env.call()"])))
+
+
+def _spawn_expression(draw: DrawFn) -> str:
+    return f"{draw(st.sampled_from(SPAWNERS))}(env.child())"
+
+
+def _spawn(draw: DrawFn, scope: _Scope) -> Block:
+    spawn = _spawn_expression(draw)
+    kind = draw(st.sampled_from(["local"] * 4 + ["group", "group", "pair", "awaited", "dropped"]))
+    if kind == "local":
+        name = draw(st.sampled_from("abc"))
+        scope.bind(name)
+        return _block(f"{name} = {spawn}")
+    if kind == "pair":
+        scope.bind("a")
+        scope.bind("b")
+        return _block(f"a, b = {spawn}, {_spawn_expression(draw)}")
+    if kind == "group":
+        return _spawn_into(draw, scope, spawn)
+    if kind == "awaited":
+        return _block(draw(st.sampled_from([
+            f"await {spawn}",
+            f"await asyncio.wait_for({spawn}, 1)",
+            f"await asyncio.gather({spawn}, {_spawn_expression(draw)})",
+            f"await asyncio.shield({spawn})",
+        ])))  # fmt: skip
+    return _block(spawn)
+
+
+def _spawn_into(draw: DrawFn, scope: _Scope, spawn: str) -> Block:
+    name = draw(st.sampled_from(GROUPS))
+    add = f"{name}.append({spawn})" if name == "ts" else f"{name}.add({spawn})"
+    fresh = "[]" if name == "ts" else "set()"
+    start = () if name in scope.groups else _block(f"{name} = {fresh}")
+    scope.groups.add(name)
+    how = draw(st.sampled_from(["loop", "add", "comprehension", "display"]))
+    if how == "add":
+        return start + _block(add)
+    if how == "loop":
+        return start + _compound(("for _ in env.items():", _block(add)))
+    inside = spawn if how == "display" else f"{spawn} for _ in env.items()"
+    return _block(f"{name} = [{inside}]" if name == "ts" else f"{name} = {{{inside}}}")
+
+
+def _wait(draw: DrawFn, scope: _Scope) -> Block:
+    """A wait for one task, for two, or for a group."""
+    if len(scope.tasks) > 1 and draw(st.booleans()):
+        names = draw(st.permutations(sorted(scope.tasks)))
+        return _wait_for_two(draw, names[0], names[1])
+    return _wait_for_one(draw, _pick(draw, scope.tasks | scope.groups))
+
+
+def _wait_for_one(draw: DrawFn, name: str) -> Block:
+    if name in GROUPS:
+        return _wait_for_group(draw, name)
+    return draw(st.sampled_from([
+        _block(f"await {name}"),
+        _block(f"await {name}"),
+        _block(f"return await {name}"),
+        _block(f"await asyncio.gather({name})"),
+        _block(f"await asyncio.gather({name}, return_exceptions=True)"),
+        _block(f"await asyncio.wait({{{name}}})"),
+        _block(f"await asyncio.wait([{name}], timeout=1)"),
+        _block(f"await asyncio.wait([{name}], {FIRST})"),
+        _block(f"await asyncio.wait_for({name}, 1)"),
+        _block(f"await asyncio.wait_for(asyncio.shield({name}), 1)"),
+        _block(f"await asyncio.shield({name})"),
+        _compound((f"while not {name}.done():", _block("await env.step()"))),
+        _partial(draw, f"[{name}]"),
+    ]))  # fmt: skip
+
+
+def _wait_for_two(draw: DrawFn, one: str, other: str) -> Block:
+    return draw(st.sampled_from([
+        _block(f"await {one}", f"await {other}"),
+        _block(f"await asyncio.gather({one}, {other})"),
+        _block(f"await asyncio.gather({one}, {other}, return_exceptions=True)"),
+        _block(f"await asyncio.wait([{one}, {other}])"),
+        _block(f"await asyncio.wait([{one}, {other}], {FIRST})"),
+        _partial(draw, f"{{{one}, {other}}}"),
+        _partial(draw, f"{{{one}, {other}}}"),
+    ]))  # fmt: skip
+
+
+def _wait_for_group(draw: DrawFn, name: str) -> Block:
+    def each(body: str) -> Block:
+        return _compound((f"for x in {name}:", _block(body)))
+
+    def if_any(body: Block) -> Block:
+        return _compound((f"if {name}:", body))
+
+    return draw(st.sampled_from([
+        _block(f"await asyncio.gather(*{name})"),
+        _block(f"await asyncio.gather(*{name}, return_exceptions=True)"),
+        each("await x"),
+        _compound((f"for x in asyncio.as_completed({name}):", _block("await x"))),
+        _compound((f"for x in asyncio.as_completed({name}):", _block("await x", "break"))),
+        if_any(_block(f"await asyncio.wait({name})")),
+        if_any(_partial(draw, name)),
+        each("x.cancel()"),
+        each("x.cancel()") + _block(f"await asyncio.gather(*{name}, return_exceptions=True)"),
+        each("x.cancel()") + if_any(_block(f"await asyncio.wait({name})")),
+        _compound((f"while {name}:", _block(f"await {name}.pop()"))),
+        _compound((f"for x in {name}:", _compound(("with suppress(Exception):", _block("await x"))))),
+    ]))  # fmt: skip
+
+
+def _partial(draw: DrawFn, tasks: str) -> Block:
+    """A wait that may leave tasks pending, and what is done about those."""
+    limit = draw(st.sampled_from([FIRST, "timeout=1"]))
+    cancel = _compound(("for x in pending:", _block("x.cancel()")))
+    wait = _compound(("if pending:", _block("await asyncio.wait(pending)")))
+    after = draw(st.sampled_from([
+        (),
+        cancel,
+        _compound(("for x in pending:", _block("await x"))),
+        cancel + _block("await asyncio.gather(*pending, return_exceptions=True)"),
+        wait,
+        cancel + wait,
+        cancel + _compound(("for x in pending:", _compound((SUPPRESS, _block("await x"))))),
+        _compound(("for x in done:", _block("await x"))),
+        _compound(("while pending:", _block(f"done, pending = await asyncio.wait(pending, {FIRST})"))),
+    ]))  # fmt: skip
+    return _block(f"done, pending = await asyncio.wait({tasks}, {limit})") + after
+
+
+def _poke(draw: DrawFn, scope: _Scope) -> Block:
+    """Something done to a task that is not waiting."""
+    if not scope.tasks:
+        name = _pick(draw, scope.groups)
+        return _compound((f"for x in {name}:", _block("x.cancel()")))
+    name = _pick(draw, scope.tasks)
+    return draw(st.sampled_from([
+        _block(f"{name}.cancel()"),
+        _compound((f"if not {name}.done():", _block(f"{name}.cancel()"))),
+        _compound((f"if {name}.done():", _block("return"))),
+        _block(f"{name}.add_done_callback(print)"),
+        _block(f"print({name}.done())"),
+    ]))  # fmt: skip
+
+
+def _rename(draw: DrawFn, scope: _Scope) -> Block:
+    """Aliases, None and `del`."""
+    name = _pick(draw, scope.bound)
+    other = draw(st.sampled_from([other for other in "abc" if other != name]))
+    kind = draw(st.sampled_from(["alias", "none", "collect", "del"]))
+    if kind == "del" and not scope.depth:
+        scope.bound.discard(name)
+        scope.tasks.discard(name)
+        return _block(f"del {name}")
+    if kind == "collect" and name in scope.tasks:
+        scope.groups.add("ts")
+        return _block(f"ts = [{name}]")
+    if kind == "none":
+        scope.tasks.discard(name)
+        return _block(f"{name} = None")
+    scope.bound.add(other)
+    scope.tasks -= {other}
+    scope.tasks |= {other} if name in scope.tasks else set()
+    return _block(f"{other} = {name}")
+
+
+def _exit(draw: DrawFn, scope: _Scope) -> Block:
+    exits = ["return", "raise ValueError"] + (["break", "continue"] if scope.in_loop else [])
+    return _compound(("if env.cond():", _block(draw(st.sampled_from(exits)))))
+
+
+def _if(draw: DrawFn, scope: _Scope) -> Block:
+    then, orelse = scope.inner(), scope.inner()
+    parts = [("if env.cond():", _statements(draw, then, 2))]
+    if draw(st.booleans()):
+        parts.append(("else:", _statements(draw, orelse, 2)))
+    scope.meet(then, orelse)
+    return _compound(*parts)
+
+
+def _guard(draw: DrawFn, scope: _Scope) -> Block:
+    """A branch on the handle itself."""
+    then = scope.inner()
+    if not scope.bound:
+        return _compound((f"if {_pick(draw, scope.groups)}:", _statements(draw, then, 2)))
+    name = _pick(draw, scope.bound)
+    maybe_none = [f"if {name} is not None:", f"if {name}:"]
+    header = draw(st.sampled_from([*maybe_none, f"if not {name}.done():"] if name in scope.tasks else maybe_none))
+    then.tasks.add(name)
+    body = draw(st.sampled_from([_wait, _poke, _statements_of_two]))(draw, then)
+    scope.meet(scope, then)
+    return _compound((header, body))
+
+
+def _statements_of_two(draw: DrawFn, scope: _Scope) -> Block:
+    return _statements(draw, scope, 2)
+
+
+def _loop(draw: DrawFn, scope: _Scope) -> Block:
+    header = draw(st.sampled_from(["for _ in env.items():", "while env.more():", "while True:"]))
+    inner = scope.inner(in_loop=True)
+    body = _statements(draw, inner, 2)
+    if header == "while True:":
+        body = _block("await env.step()") + body + _compound(("if env.cond():", _block("break")))
+    orelse = draw(st.sampled_from([[], [], [("else:", _block("await env.step()"))]]))
+    scope.meet(scope, inner)
+    return _compound((header, body), *orelse)
+
+
+def _try(draw: DrawFn, scope: _Scope) -> Block:
+    body, after = scope.inner(), scope.inner()
+    parts = [("try:", _statements(draw, body, 3))]
+    # What the body bound may be missing in a handler, what it dropped may be gone.
+    after.meet(scope, body)
+    ends = [body]
+    shape = draw(st.sampled_from(["except", "finally", "both", "else"]))
+    if shape != "finally":
+        for number in sorted(draw(st.sets(st.integers(0, len(CAUGHT) - 1), min_size=1, max_size=2))):
+            handler = after.inner()
+            last = draw(st.sampled_from(["", "raise", "return"]))
+            lines = _statements(draw, handler, 2) if not last or draw(st.booleans()) else ()
+            parts.append((f"except{CAUGHT[number]}:", lines + (_block(last) if last else ())))
+            ends += [] if last else [handler]
+    if shape == "else":
+        parts.append(("else:", _statements(draw, body, 2)))
+    scope.meet(*ends)
+    if shape in ("finally", "both"):
+        final = after.inner(in_loop=False)
+        parts.append(("finally:", _statements(draw, final, 2)))
+        if shape == "finally":
+            scope.meet(scope, final)
+    return _compound(*parts)
+
+
+def _idiom(draw: DrawFn, scope: _Scope) -> Block:
+    """What people write: a body under `try`, and an end of the task in `finally` or in a handler."""
+    inner = scope.inner()
+    end = _end_of(draw, scope)
+    body = _statements(draw, inner, 2)
+    scope.meet(scope, inner)
+    shape = draw(st.sampled_from(["finally", "finally", "except", "except and after", "suppress"]))
+    if shape == "finally":
+        return _compound(("try:", body), ("finally:", end))
+    if shape == "suppress":
+        return _compound((SUPPRESS, body)) + end
+    kind = draw(st.sampled_from(["Exception", "BaseException", "asyncio.CancelledError"]))
+    handled = _compound(("try:", body), (f"except {kind}:", end + _block("raise")))
+    return handled if shape == "except" else handled + end
+
+
+def _end_of(draw: DrawFn, scope: _Scope) -> Block:
+    return _end_of_one(draw, _pick(draw, scope.tasks | scope.groups))
+
+
+def _end_of_one(draw: DrawFn, name: str) -> Block:
+    """Cancels or awaits a task or a group, in one of the usual ways."""
+    if name in GROUPS:
+        return _wait_for_group(draw, name)
+    cancel = _block(f"{name}.cancel()")
+    suppressed = _compound((SUPPRESS, _block(f"await {name}")))
+    return draw(st.sampled_from([
+        cancel + suppressed,
+        cancel,
+        cancel + _block(f"await asyncio.gather({name}, return_exceptions=True)"),
+        cancel + _block(f"await asyncio.wait([{name}])"),
+        cancel + _compound(("try:", _block(f"await {name}")), ("except asyncio.CancelledError:", _block("pass"))),
+        _compound((f"if not {name}.done():", cancel)) + suppressed,
+        _compound((f"if not {name}.done():", cancel + suppressed)),
+        _block(f"await {name}"),
+        _block(f"await asyncio.wait([{name}])"),
+        _block(f"await asyncio.gather({name}, return_exceptions=True)"),
+    ]))  # fmt: skip
