@@ -12,14 +12,15 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from leaklint import __version__
+from leaklint.arguments import COLOR, FILES, JOBS, OUTPUT, PATHS, SELECTION, Grouped, Request, format_option, option
 from leaklint.model.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,12 +40,6 @@ PIPED_WIDTH = 140
 STDIN = "<stdin>"
 
 
-# -- click, made to measure ----------------------------------------------------------------------------------------
-
-
-HEADINGS = ("Rule selection", "File selection", "Output", "Miscellaneous")
-
-
 class Program(click.Group):
     """The command group: gives every mistake one clear line and an exit code, and never shows a traceback for it."""
 
@@ -61,6 +56,8 @@ class Program(click.Group):
             code = _mistake(str(error))
         except (click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - Python would exit with 1, which means findings
+            code = _fault(error, verbose=not {"-v", "--verbose"}.isdisjoint(sys.argv))
         sys.exit(code)
 
     def resolve_command(
@@ -75,160 +72,6 @@ class Program(click.Group):
         return super().resolve_command(ctx, args)
 
 
-class Grouped(click.Command):
-    """A command whose help lists its options under headings."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, heading by heading."""
-        headings: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
-        for option in self.get_params(ctx):
-            record = option.get_help_record(ctx) if isinstance(option, click.Option) else None
-            if record is not None:
-                headings[option.heading if isinstance(option, Option) else HEADINGS[-1]].append(record)
-        for heading, records in headings.items():
-            if records:
-                with formatter.section(heading):
-                    formatter.write_dl(records)
-
-
-class Option(click.Option):
-    """An option that stands under a heading."""
-
-    def __init__(self, *args: Any, heading: str = HEADINGS[-1], **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
-        self.heading = heading
-
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def _options(*options: Decorator) -> Decorator:
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def _option(*names: str, **attributes: Any) -> Decorator:
-    return click.option(*names, cls=Option, **attributes)
-
-
-def _format(*choices: str, env: str | None = None) -> Decorator:
-    return _option(
-        "--format",
-        "--output-format",
-        "format",
-        heading="Output",
-        type=click.Choice(choices),
-        default=choices[0],
-        show_default=True,
-        envvar=env,
-        show_envvar=env is not None,
-        help="How to write the result.",
-    )
-
-
-def _split(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The parts of values that are separated by commas; None if the option was not given."""
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip()) if values else None
-
-
-SELECTION = _options(
-    _option(
-        "--select",
-        heading="Rule selection",
-        multiple=True,
-        metavar="RULES",
-        callback=_split,
-        help="Run these rules instead of the configured ones: codes, their beginnings, names or ALL, split by commas.",
-    ),
-    _option(
-        "--ignore",
-        heading="Rule selection",
-        multiple=True,
-        metavar="RULES",
-        callback=_split,
-        help="Do not run these rules.",
-    ),
-    _option(
-        "--strict/--no-strict",
-        heading="Rule selection",
-        default=None,
-        help="Also report tasks that are handed to other code or waited for by hand.",
-    ),
-)
-FILES = _options(
-    _option(
-        "--exclude",
-        heading="File selection",
-        multiple=True,
-        metavar="PATTERNS",
-        callback=_split,
-        help="Leave out what these patterns match (in the manner of .gitignore) instead of the configured ones, "
-        "split by commas.",
-    ),
-    _option(
-        "--stdin-filename",
-        heading="File selection",
-        metavar="PATH",
-        help="The name of what is read from standard input.",
-    ),
-    _option("--isolated", heading="File selection", is_flag=True, help="Read no pyproject.toml."),
-)
-COLOR = _option(
-    "--color",
-    heading="Output",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Whether to colour the output; auto heeds NO_COLOR, FORCE_COLOR and the terminal.",
-)
-OUTPUT = _options(
-    COLOR,
-    _option("-q", "--quiet", heading="Output", is_flag=True, help="Write no summary and no warnings."),
-    _option(
-        "-s", "--silent", heading="Output", is_flag=True, help="Write nothing but errors; the exit code tells the rest."
-    ),
-    _option("-v", "--verbose", heading="Output", is_flag=True, help="Say what was done; show tracebacks."),
-)
-JOBS = _option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    show_default="as many as there are processors",
-    help="How many processes to use.",
-)
-PATHS = click.argument("paths", nargs=-1, metavar="[PATHS]...")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the arguments of `check` or `tasks` ask for; None where they say nothing."""
-
-    paths: tuple[str, ...]
-    format: str
-    exclude: tuple[str, ...] | None
-    stdin_filename: str | None
-    isolated: bool
-    color: str
-    quiet: bool
-    silent: bool
-    verbose: bool
-    jobs: int | None
-    select: tuple[str, ...] | None = None
-    ignore: tuple[str, ...] | None = None
-    strict: bool | None = None
-    exit_zero: bool = False
-
-    @property
-    def terse(self) -> bool:
-        """Whether to leave out summary, warnings and progress bar."""
-        return self.quiet or self.silent
-
-
 # -- commands ------------------------------------------------------------------------------------------------------
 
 
@@ -238,19 +81,19 @@ class Request:
 def main(ctx: click.Context) -> int:
     """Find every asyncio task that nobody waits for."""
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
+        _write(f"{ctx.get_help()}\n", sys.stderr)
         return FAILED
     return CLEAN
 
 
 @main.command(cls=Grouped)
 @PATHS
-@_format("full", "concise", "json", env="LEAKLINT_OUTPUT_FORMAT")
+@format_option("full", "concise", "json", env="LEAKLINT_OUTPUT_FORMAT")
 @SELECTION
 @FILES
 @OUTPUT
 @JOBS
-@_option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 def check(**given: Any) -> int:
     """Report tasks that may still run when their owner is left.
 
@@ -277,7 +120,7 @@ def check(**given: Any) -> int:
 
 @main.command(cls=Grouped)
 @PATHS
-@_format("table", "json")
+@format_option("table", "json")
 @FILES
 @OUTPUT
 @JOBS
@@ -309,18 +152,18 @@ def tasks(**given: Any) -> int:
 def _finish(request: Request, run: Run, result: str, code: int, look: Look) -> int:
     """Write the result, then the files that could not be looked at; give the exit code."""
     if not request.silent:
-        _write(result, look)
+        _write(result, sys.stdout, color=look.color)
     for failure in run.failures:
         _say(f"{failure.path}: {failure.error}", "error")
         if failure.details is not None and request.verbose:
-            click.echo(failure.details, err=True)
+            _write(failure.details, sys.stderr)
     return FAILED if run.failures else code
 
 
 @main.command(cls=Grouped)
 @click.argument("rule", required=False, metavar="CODE|NAME")
-@_option("--all", "every", is_flag=True, help="Show every rule.")
-@_format("text", "json")
+@option("--all", "every", is_flag=True, help="Show every rule.")
+@format_option("text", "json")
 @COLOR
 def rule(rule: str | None, *, every: bool, format: str, color: str) -> int:  # noqa: A002 - click names it
     """Show the documentation of a rule."""
@@ -328,7 +171,8 @@ def rule(rule: str | None, *, every: bool, format: str, color: str) -> int:  # n
 
     rules = _wanted_rules(rule, every=every)
     look = _look(color)
-    _write(machine.rules_json(rules) if format == "json" else text.rule_pages(rules, look=look), look)
+    result = machine.rules_json(rules) if format == "json" else text.rule_pages(rules, look=look)
+    _write(result, sys.stdout, color=look.color)
     return CLEAN
 
 
@@ -469,18 +313,20 @@ def _tolerate_any_text(stream: IO[str] | None) -> None:
         reconfigure(errors="backslashreplace")
 
 
-def _write(result: str, look: Look) -> None:
-    """Write to standard output. A reader that has seen enough (`| head`) changes nothing: the exit code stays."""
+def _write(text: str, stream: IO[str] | None, *, color: bool = False) -> None:
+    """Write to a stream. A reader that has seen enough (`| head`) changes nothing: the exit code stays."""
     try:
-        click.echo(result, nl=False, color=look.color)
+        click.echo(text, file=stream, nl=False, color=color)
     except OSError as error:
-        _mute(sys.stdout)
+        _mute(stream)
         if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL for a closed pipe
-            raise UserError(f"cannot write to standard output: {error.strerror}") from None
+            raise UserError(f"cannot write the output: {error.strerror}") from None
 
 
-def _mute(stream: IO[str]) -> None:
+def _mute(stream: IO[str] | None) -> None:
     """Send a broken stream to nowhere, or Python would complain when it flushes it at exit."""
+    if stream is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -493,11 +339,19 @@ def _say(message: str, kind: str | None = None) -> None:
     color = _wants_color("auto", sys.stderr)
     styles = {"error": "bright_red", "warning": "yellow"}
     label = f"{click.style(kind, fg=styles[kind], bold=True)}: " if kind else ""
-    click.echo(f"leaklint: {label}{visible(message)}", err=True, color=color)
+    _write(f"leaklint: {label}{visible(message)}\n", sys.stderr, color=color)
 
 
 def _mistake(message: str, ctx: click.Context | None = None) -> int:
     _say(" ".join(message.split("\n")), "error")
     if ctx is not None:
-        click.echo(f"Try '{ctx.command_path} --help' for help.", err=True)
+        _write(f"Try '{ctx.command_path} --help' for help.\n", sys.stderr)
+    return FAILED
+
+
+def _fault(error: Exception, *, verbose: bool) -> int:
+    """Own up to a fault of leaklint's: never with the exit code of a finding."""
+    _say(f"leaklint itself failed: {type(error).__name__}: {error} (--verbose shows the traceback)", "error")
+    if verbose:
+        _write("".join(traceback.format_exception(error)), sys.stderr)
     return FAILED

@@ -167,3 +167,84 @@ def test_rule_in_colour_is_rendered(leaklint: Leaklint) -> None:
 )
 def test_mistaken_rule(leaklint: Leaklint, args: list[str], message: str) -> None:
     assert leaklint("rule", *args) == (2, "", f"leaklint: error: {message}\n")
+
+
+# -- colour, width, encoding, progress -----------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("choice", "environment", "terminal", "expected"),
+    [
+        ("auto", {}, True, True),
+        ("auto", {}, False, False),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("auto", {"NO_COLOR": "1"}, True, False),
+        ("auto", {"NO_COLOR": ""}, True, True),
+        ("auto", {"FORCE_COLOR": "1"}, False, True),
+        ("auto", {"FORCE_COLOR": ""}, False, False),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ("always", {"NO_COLOR": "1"}, False, True),
+        ("never", {"FORCE_COLOR": "1"}, True, False),
+    ],
+)
+def test_when_to_colour(
+    monkeypatch: pytest.MonkeyPatch, choice: str, environment: dict[str, str], terminal: bool, expected: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert cli._wants_color(choice, Terminal() if terminal else io.StringIO()) is expected
+
+
+@pytest.mark.parametrize(("encoding", "bar"), [("utf-8", "│"), ("cp1252", "|"), ("cp437", "|"), ("ascii", "|")])
+def test_box_characters_where_the_encoding_has_them(monkeypatch: pytest.MonkeyPatch, encoding: str, bar: str) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert cli._look("auto").bar == bar
+
+
+def test_progress_is_shown_to_a_terminal_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for patience, stream, shown, expected in (
+        (0.0, Terminal(), True, "3/9"),
+        (60.0, Terminal(), True, ""),
+        (0.0, Terminal(), False, ""),
+        (0.0, io.StringIO(), True, ""),
+    ):
+        monkeypatch.setattr(cli, "PATIENCE", patience)
+        monkeypatch.setattr(sys, "stderr", stream)
+        with cli._waiting(shown=shown) as note:
+            note(3, 9)
+        assert expected in stream.getvalue()
+        assert bool(stream.getvalue()) is bool(expected)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        run = subprocess.run(
+            [sys.executable, "-m", "leaklint", "rule", "--all"], stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_an_error() -> None:
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "leaklint", "rule", "--all"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert run.returncode == 2
+    assert run.stderr == b"leaklint: error: cannot write the output: No space left on device\n"
+
+
+def test_a_narrow_encoding_is_no_error() -> None:
+    run = process("rule", "LK\u00e9", env={"PYTHONIOENCODING": "ascii"})
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == "leaklint: error: unknown rule `LK\\xe9`; `leaklint rule --all` shows them all\n"

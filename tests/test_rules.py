@@ -210,24 +210,24 @@ MESSAGES = [
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.EXCEPTION,), evidence=steps(3, 12)),
-        "the task of `work` is left running when an exception leaves in line 12",
+        "the task of `work` is left running when an exception is raised in line 12",
     ),
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.EARLY_EXIT,), evidence=steps(7)),
-        "the task of `work` is left running when the way out is taken early in line 7",
+        "the task of `work` is left running when the function is left early in line 7",
     ),
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.TIMEOUT,), evidence=steps(7)),
-        "the task of `work` is left running when the time limit strikes in line 7",
+        "the task of `work` is left running when the time limit in line 7 strikes",
     ),
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.SIBLING, PathKind.CANCELLATION), evidence=steps(7, 8)),
         (
-            "the task of `work` is left running when another awaitable of the gather fails first in line 7 "
-            "or the wait itself is cancelled in line 8"
+            "the task of `work` is left running when another awaitable of the gather in line 8 fails first, "
+            "or when the function is cancelled"
         ),
     ),
     (
@@ -235,7 +235,11 @@ MESSAGES = [
         replace(HAZARD, paths=(PathKind.PARTIAL_WAIT,), evidence=()),
         "the task of `work` is left running when the wait returns with tasks pending",
     ),
-    ("LK104", HAZARD, "the task of `work` is left running when some path leaves the function"),
+    (
+        "LK104",
+        replace(HAZARD, paths=(PathKind.EXCEPTION,), evidence=(Step("pkg/other.py", SPAN, "elsewhere"),)),
+        "the task of `work` is left running when an exception is raised",
+    ),
     (
         "LK105",
         replace(TASK, fate=Fate.HANDED),
@@ -357,7 +361,7 @@ def test_helps(code: str, task: Task, function: Function, text: str) -> None:
 
 @pytest.mark.parametrize("fate", Fate)
 def test_a_rule_fires_on_its_own_fates_only(fate: Fate) -> None:
-    task = replace(TASK, fate=fate)
+    task = replace(TASK, fate=fate, paths=(PathKind.EXCEPTION,))
     subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(task,), complaints=())
     fired = [found.code for rule in all_rules() for found in rule.check(subject)]
     assert fired == [rule.code for rule in all_rules() if fate in rule.fates]

@@ -84,6 +84,10 @@ def evaluate(expr: Expr, state: State, trail: Trail, frame: Frame, *, consumed: 
                 Result(assign(target, r.value, r.state, r.trail, frame)[0].state, r.trail, r.value)
                 for r in evaluate(value, state, trail, frame)
             ]
+        case code.Operation(operands=operands):
+            return [
+                Result(s, t, _joined(values)) for s, t, values in evaluate_all(operands, state, trail, frame)
+            ]
         case code.Opaque(parts=parts):
             return [Result(s, t, None) for s, t, _ in evaluate_all(parts, state, trail, frame)]
     raise TypeError(expr)
@@ -101,6 +105,13 @@ def evaluate_all(
             for r in evaluate(expr, s, t, frame)
         ]
     return points
+
+
+def _joined(values: tuple[Value | None, ...]) -> Value | None:
+    """`tasks + others`, `tasks | {t}`: a container with the elements of all."""
+    held = next(filter(holds, values), None)
+    element = element_of(held)
+    return Holder(element) if element is not None and not isinstance(held, Handle) else None
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -383,7 +394,7 @@ def branch(test: Expr, state: State, trail: Trail, frame: Frame) -> tuple[list[R
         case code.Constant(value=value) if value is not ...:
             here = [Result(state, trail, None)]
             return (here, []) if value else ([], here)
-        case code.Compare(op="is" | "is not" | "==" | "!=" | "in" | "not in"):
+        case code.Compare():
             return _branch_compare(test, state, trail, frame)
         case code.Call(func=code.Attribute(value=value, attr="done" | "cancelled" as attr)):
             return _branch_done(test, value, attr, state, trail, frame)
@@ -450,6 +461,8 @@ def _branch_compare(
         if test.op in ("in", "not in"):
             if isinstance(left, Handle):
                 outcome = True if isinstance(right, Holder | Items) else False if isinstance(right, Empty) else None
+        elif test.op not in ("is", "is not", "==", "!="):
+            pass
         elif isinstance(test.right, code.Constant) and test.right.value is None:
             outcome = False if holds(left) else None
         elif _is_current_task(test.left) or _is_current_task(test.right):
@@ -487,6 +500,12 @@ def _branch_done(
     true: list[Result] = []
     false: list[Result] = []
     for point in evaluate(receiver, state, trail, frame):
+        if isinstance(point.value, Waiter) and attr == "done" and not point.value.partial:
+            # a future that waits for the task: when it is done, so is the task, unless a sibling ended it
+            if PathKind.SIBLING not in point.value.leaves:
+                true.append(Result(point.state.ended(), point.trail, None))
+                false.append(Result(point.state, point.trail, None))
+                continue
         if not isinstance(point.value, Handle):
             true.append(point)
             false.append(point)

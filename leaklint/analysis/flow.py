@@ -5,7 +5,7 @@ from __future__ import annotations
 from leaklint.analysis.evaluate import assign, branch, evaluate, evaluate_all, suspend
 from leaklint.analysis.frame import MOST_STATES, Frame, bind
 from leaklint.analysis.inline import call_inline
-from leaklint.analysis.kinds import role_of
+from leaklint.analysis.kinds import last_name, role_of
 from leaklint.analysis.state import (
     DEFERRED,
     ESCAPED,
@@ -291,6 +291,7 @@ def _turn(statement: code.For, element: Value | None, flow: Flow, frame: Frame, 
 
 
 def _try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
+    start = flow
     with frame.catching() as leaving:
         with frame.catching() as raised:
             flow = run_block(statement.body, flow, frame)
@@ -299,6 +300,9 @@ def _try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
         for way, state, trail, span in raised:
             if not _dispatch(statement.handlers, way, state, trail, entries):
                 leaving.add(way, state, trail, span)
+        for index in range(len(statement.handlers)):
+            if not any(entry == index for entry, _ in entries):  # something that is taken for harmless raised after all
+                entries[index, Way.EXCEPTION] = start
         ends = [flow]
         for (index, way), entry in sorted(entries.items(), key=lambda item: (item[0][0], item[0][1].name)):
             ends.append(_handle(statement.handlers[index], way, entry, frame))
@@ -336,7 +340,7 @@ def catches(types: tuple[Expr, ...], way: Way) -> bool | None:
     """Whether a handler of these types catches what is raised: True, None for no, False for maybe."""
     if not types:
         return True
-    verdicts = [_catches(_last_name(type_), way) for type_ in types]
+    verdicts = [_catches(last_name(type_), way) for type_ in types]
     return True if True in verdicts else False if False in verdicts else None
 
 
@@ -354,19 +358,6 @@ def _catches(name: str, way: Way) -> bool | None:
     if way is Way.TIMEOUT:
         return True if name == "TimeoutError" else False
     return False
-
-
-def _last_name(expr: Expr) -> str:
-    match expr:
-        case code.Global(path=path):
-            return path.rpartition(".")[2]
-        case code.Attribute(attr=attr):
-            return attr
-        case code.Call(func=func):
-            return _last_name(func)
-        case code.Name(id=name):
-            return name
-    return ""
 
 
 def _handle(handler: code.Handler, way: Way, entry: Flow, frame: Frame) -> Flow:

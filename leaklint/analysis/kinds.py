@@ -74,7 +74,7 @@ class Kinds:
                 if kind := self._bound(binding, depth + 1):
                     return kind
             method = self.program.functions.get(f"{ancestor}.{attr}")
-            if method and any("property" in _last(decorator) for decorator in method.decorators):
+            if method and any("property" in last_name(decorator) for decorator in method.decorators):
                 return self.returned(method, depth + 1)
         return None
 
@@ -95,12 +95,12 @@ class Kinds:
             case code.Global(path=path):
                 return path
             case code.Subscript(value=value, index=index):
-                if _last(value) in _WRAPPERS:
+                if last_name(value) in _WRAPPERS:
                     parts = index.items if isinstance(index, code.Display) else (index,)
                     return next((kind for part in parts if (kind := self.annotated(part))), None)
                 return self.annotated(value)
-            case code.Opaque(parts=parts):
-                return next((kind for part in parts if (kind := self.annotated(part))), None)
+            case code.Operation(operands=operands):
+                return next((kind for part in operands if (kind := self.annotated(part))), None)
         return None
 
     # -- names ---------------------------------------------------------------------------------------------------
@@ -141,6 +141,8 @@ class Kinds:
                 return self.returned(self.program.functions[func.path], depth + 1)
             return None
         if isinstance(func, code.Attribute):
+            if args and self._is_spawner(args[0], function, depth):
+                return TASK  # `context.run(loop.create_task, coroutine)`
             owner = self.of(func.value, function, depth + 1)
             if role_of(owner) is Role.LOOP:
                 return TASK if func.attr in LOOP_SPAWNS else FUTURE if func.attr in _FUTURES else None
@@ -149,6 +151,13 @@ class Kinds:
             if func.attr in ("get_event_loop", "get_running_loop"):
                 return "asyncio.AbstractEventLoop"
         return None
+
+    def _is_spawner(self, expr: Expr, function: code.Function, depth: int) -> bool:
+        """Whether an expression refers to a function that spawns, without calling it."""
+        if isinstance(expr, code.Attribute) and expr.attr in LOOP_SPAWNS:
+            kind = self.of(expr.value, function, depth + 1)
+            return role_of(kind) is Role.LOOP or (kind is None and guess_from_spelling(expr.value) is Role.LOOP)
+        return isinstance(expr, code.Global) and role_of(expr.path) is Role.SPAWN
 
     def _bound(self, binding: Binding, depth: int) -> str | None:
         if binding.how == "type":
@@ -193,23 +202,36 @@ class Kinds:
         return found
 
 
+def guess_from_spelling(expr: Expr) -> Role | None:
+    """The only guess from spelling: what a receiver that nothing resolves is taken for, by its last name."""
+    name = last_name(expr).lower()
+    if name in ("loop", "event_loop", "eventloop") or name.endswith("_loop"):
+        return Role.LOOP
+    if name in ("tg", "task_group", "taskgroup", "nursery") or name.endswith(("_tg", "_task_group", "_nursery")):
+        return Role.GROUP
+    return None
+
+
 def receiver(function: code.Function) -> str | None:
     """The name of `self` in a method."""
     if function.owner is None or function.kind != "function" or not function.params:
         return None
-    if any(_last(decorator) == "staticmethod" for decorator in function.decorators):
+    if any(last_name(decorator) == "staticmethod" for decorator in function.decorators):
         return None
     return function.params[0].name
 
 
-def _last(expr: Expr) -> str:
+def last_name(expr: Expr) -> str:
+    """The last part of a dotted name, of the callee for a call; empty for anything else."""
     match expr:
+        case code.Name(id=name):
+            return name
         case code.Global(path=path):
             return path.rpartition(".")[2]
         case code.Attribute(attr=attr):
             return attr
         case code.Call(func=func):
-            return _last(func)
+            return last_name(func)
     return ""
 
 

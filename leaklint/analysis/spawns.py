@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from leaklint.analysis.kinds import FUTURE, TASK, Kinds, role_of
+from leaklint.analysis.kinds import FUTURE, TASK, Kinds, guess_from_spelling, role_of
 from leaklint.catalog import GROUP_ONLY_SPAWNS, GROUP_SPAWNS, LOOP_SPAWNS, SPAWN_LIKE, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -61,22 +61,23 @@ def _sort(call: code.Call, function: code.Function, kinds: Kinds) -> tuple[Sort,
             name = path.rpartition(".")[2]
             if "." not in written or path in kinds.program.functions:
                 return None
-            return _by_receiver(None, written.split(".")[-2], name)
+            holder = code.Global(path.rpartition(".")[0], written.rpartition(".")[0], call.func.span)
+            return _by_receiver(holder, None, name)
         case code.Attribute(value=value, attr=attr):
             if attr not in LOOP_SPAWNS | GROUP_SPAWNS:
                 return None
-            return _by_receiver(kinds.of(value, function), _last_name(value), attr)
+            return _by_receiver(value, kinds.of(value, function), attr)
     return None
 
 
-def _by_receiver(kind: str | None, spelling: str, method: str) -> tuple[Sort, bool] | None:
+def _by_receiver(receiver: Expr, kind: str | None, method: str) -> tuple[Sort, bool] | None:
     role = role_of(kind)
     if role is Role.LOOP and method in LOOP_SPAWNS:
         return Sort.FREE, False
     if role is Role.GROUP and method in GROUP_SPAWNS:
         return Sort.GROUPED, False
     if kind is None or kind == "typing.Any":
-        guess = guess_from_spelling(spelling)
+        guess = guess_from_spelling(receiver)
         if guess is Role.LOOP and method in LOOP_SPAWNS:
             return Sort.FREE, True
         if (guess is Role.GROUP and method in GROUP_SPAWNS) or method in GROUP_ONLY_SPAWNS:
@@ -84,28 +85,5 @@ def _by_receiver(kind: str | None, spelling: str, method: str) -> tuple[Sort, bo
     return (Sort.NONE, False) if method in SPAWN_LIKE else None
 
 
-def guess_from_spelling(name: str) -> Role | None:
-    """The only guess from spelling: what a receiver that cannot be resolved is taken for."""
-    name = name.lower()
-    if name in ("loop", "event_loop", "eventloop") or name.endswith("_loop"):
-        return Role.LOOP
-    if name in ("tg", "task_group", "taskgroup", "nursery") or name.endswith(("_tg", "_task_group", "_nursery")):
-        return Role.GROUP
-    return None
-
-
 def _is_future(call: code.Call, function: code.Function, kinds: Kinds) -> bool:
     return bool(call.args) and kinds.of(call.args[0], function) in (TASK, FUTURE)
-
-
-def _last_name(expr: Expr) -> str:
-    match expr:
-        case code.Name(id=name):
-            return name
-        case code.Global(path=path):
-            return path.rpartition(".")[2]
-        case code.Attribute(attr=attr):
-            return attr
-        case code.Call(func=func):
-            return _last_name(func)
-    return ""

@@ -176,6 +176,14 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """A chain of binary operators, flat, left to right: `a + b | c`."""
+
+    operands: tuple[Expr, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Opaque:
     """Any other expression: its parts are evaluated in order, its own value is of no interest."""
 
@@ -201,6 +209,7 @@ Expr = (
     | Lambda
     | Walrus
     | Constant
+    | Operation
     | Opaque
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from leaklint.model.code import Span
@@ -20,12 +20,10 @@ __all__ = ["Silenced", "silence"]
 SELF = "LK002"
 """The rule about these comments. Only a comment that names it silences it."""
 VERBS = ("ignore", "ignore-file")
-FORM = "write `# leaklint: ignore[LK101] -- why`"
-
-MARK = re.compile(r"#+\s*leaklint:\s*")
-VERB = re.compile(r"(?:(?!--)[^\s\[\]#])*")
-REST = re.compile(r"\s*(--.*|#.*)?$", re.DOTALL)
-"""After the verb and its brackets: a reason, or a comment for somebody else."""
+COMMENT = re.compile(
+    r"#+\s*leaklint:\s*(?P<verb>(?:(?!--)[^\s\[\]#])*)\s*(?:\[(?P<rules>[^]]*)(?P<closed>]?))?\s*(?P<after>.*)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,12 @@ class Suppression:
     whole_file: bool
     lines: tuple[int, int]
 
-    def covers(self, code: str, line: int) -> bool:
-        """Whether it silences a diagnostic of this rule that begins in this line."""
+    def covers(self, code: str, span: Span) -> bool:
+        """Whether it silences a diagnostic of this rule there."""
         if code not in self.codes and (self.codes or code == SELF):
             return False
-        return self.whole_file or self.lines[0] <= line <= self.lines[1] or (code == SELF and line == self.span.line)
+        first, last = self.lines
+        return self.whole_file or first <= span.line <= last or (code == SELF and span.line == self.span.line)
 
 
 def silence(
@@ -64,35 +63,28 @@ def silence(
     code in it only counts as unused when `enabled` says that its rule runs.
     """
     found = tuple(diagnostics)
-    read = [_parse(comment) for comment in comments]
+    read = [_read(comment) for comment in comments]
     suppressions = [suppression for suppression, _ in read if suppression is not None]
-    places = [(each.code, each.span.line) for each in found]
     complaints = [complaint for _, wrong in read for complaint in wrong]
-    complaints += [idle for each in suppressions for idle in _idle(each, places, enabled)]
-
-    mute = [each for each in suppressions if SELF in each.codes]
-    about_self = [(SELF, complaint.span.line) for complaint in complaints]
-    complaints = [complaint for complaint in complaints if not _covered(mute, (SELF, complaint.span.line))]
-    complaints += [_complain(each, SELF) for each in mute if enabled(SELF) and not _matches(each, about_self)]
+    complaints += [idle for each in suppressions for idle in _idle(each, found, enabled)]
+    heard = [each for each in complaints if not _covered(suppressions, SELF, each.span)]
+    if enabled(SELF):
+        named = [each for each in suppressions if SELF in each.codes]
+        idle = (each for each in named if not any(each.covers(SELF, wrong.span) for wrong in complaints))
+        heard += [_complain(each, SELF) for each in idle]
     return Silenced(
-        kept=tuple(each for each, place in zip(found, places, strict=True) if not _covered(suppressions, place)),
-        complaints=tuple(sorted(complaints)),
+        kept=tuple(each for each in found if not _covered(suppressions, each.code, each.span)),
+        complaints=tuple(sorted(heard)),
     )
 
 
-def _covered(suppressions: Sequence[Suppression], place: tuple[str, int]) -> bool:
-    return any(each.covers(*place) for each in suppressions)
+def _covered(suppressions: Iterable[Suppression], code: str, span: Span) -> bool:
+    return any(each.covers(code, span) for each in suppressions)
 
 
-def _matches(suppression: Suppression, places: Iterable[tuple[str, int]]) -> set[str]:
-    return {code for code, line in places if suppression.covers(code, line)}
-
-
-def _idle(
-    suppression: Suppression, places: Sequence[tuple[str, int]], enabled: Callable[[str], bool]
-) -> list[Complaint]:
-    """Complaints about the codes (LK002 left out) that match nothing."""
-    matched = _matches(suppression, places)
+def _idle(suppression: Suppression, found: Iterable[Diagnostic], enabled: Callable[[str], bool]) -> list[Complaint]:
+    """Complaints about what matches nothing; LK002 has its turn when all other complaints are known."""
+    matched = {each.code for each in found if suppression.covers(each.code, each.span)}
     if not suppression.codes:
         return [] if matched else [_complain(suppression, None)]
     idle = [code for code in suppression.codes if code not in matched and code != SELF and enabled(code)]
@@ -113,54 +105,45 @@ def _complain(suppression: Suppression, code: str | None) -> Complaint:
 # -- reading a comment ---------------------------------------------------------------------------------------------
 
 
-def _parse(comment: Comment) -> tuple[Suppression | None, list[Complaint]]:
+def _read(comment: Comment) -> tuple[Suppression | None, list[Complaint]]:
     """What the comment silences, if anything, and what is wrong with it."""
-    mark = MARK.search(comment.text)
-    if mark is None:
+    match = COMMENT.search(comment.text)
+    if match is None:
         return None, []
-    verb, rest = _split(comment.text[mark.end() :])
-    problem = _problem(comment, verb, rest)
+    problem = _problem(match, comment)
     if problem is not None:
-        return None, [Complaint(comment.span, problem, FORM)]
-    named = [word for word in (part.strip() for part in _bracket(rest).split(",")) if word]
-    rules = {word: find_rule(word) for word in named}
-    wrong = [Complaint(comment.span, *_unknown(word)) for word, rule in rules.items() if rule is None]
+        return None, [Complaint(comment.span, *problem)]
+    words = [word.strip() for word in (match["rules"] or "").split(",") if word.strip()]
+    rules = {word: find_rule(word) for word in words}
+    unknown = [Complaint(comment.span, *_unknown(word)) for word, rule in rules.items() if rule is None]
     codes = tuple(dict.fromkeys(rule.code for rule in rules.values() if rule is not None))
-    if named and not codes:
-        return None, wrong
-    return Suppression(comment.span, codes, verb == "ignore-file", comment.statement), wrong
+    if words and not codes:
+        return None, unknown
+    return Suppression(comment.span, codes, match["verb"] == "ignore-file", comment.statement), unknown
 
 
-def _split(text: str) -> tuple[str, str]:
-    verb = VERB.match(text)
-    end = verb.end() if verb else 0
-    return text[:end], text[end:].lstrip()
-
-
-def _bracket(rest: str) -> str:
-    """What stands in the brackets; empty if there are none."""
-    return rest[1 : rest.index("]")] if rest.startswith("[") else ""
-
-
-def _problem(comment: Comment, verb: str, rest: str) -> str | None:
-    """Why the comment is not understood, if so."""
+def _problem(match: re.Match[str], comment: Comment) -> tuple[str, str] | None:
+    """Why the comment is not understood, and what to write, if so."""
+    verb, rules, after = match["verb"], match["rules"], match["after"]
+    form = "write `# leaklint: ignore[LK101] -- why`"
+    if not verb:
+        return "this `leaklint:` comment says nothing", form
     if verb not in VERBS:
         near = difflib.get_close_matches(verb.lower(), VERBS, n=1)
-        hint = f", did you mean `{near[0]}`?" if near else ""
-        return f"unknown comment `leaklint: {verb}`{hint}" if verb else "a `leaklint:` comment that says nothing"
-    if rest.startswith("[") and "]" not in rest:
-        return f"the bracket after `{verb}` is not closed"
-    after = rest.partition("]")[2] if rest.startswith("[") else rest
-    if rest.startswith("[") and not _bracket(rest).replace(",", " ").strip():
-        return f"the brackets after `{verb}` name no rule"
-    if not REST.fullmatch(after):
-        return f"`{after.split()[0]}` after `{verb}` is not understood: rules stand in brackets, a reason after `--`"
+        return f"unknown comment `leaklint: {verb}`" + (f", did you mean `{near[0]}`?" if near else ""), form
+    if rules is not None and not match["closed"]:
+        return f"the bracket after `{verb}` is not closed", form
+    if rules is not None and not rules.strip(", \t"):
+        return f"the brackets after `{verb}` name no rule", form
+    if after and not after.startswith(("--", "#")):
+        return f"`{after.split()[0]}` is not understood: rules stand in brackets, a reason follows `--`", form
     if verb == "ignore-file" and not comment.own_line:
-        return "`ignore-file` does not stand on a line of its own"
+        return "`ignore-file` does not stand on a line of its own", "move it to a line of its own, or write `ignore`"
     return None
 
 
 def _unknown(word: str) -> tuple[str, str]:
     near = nearest_rule(word)
-    hint = f", did you mean `{near}`?" if near else ""
-    return f"unknown rule `{word}`{hint}", f"write `{near}`" if near else "`leaklint rule --all` lists the rules"
+    if near is None:
+        return f"unknown rule `{word}`", "`leaklint rule --all` lists the rules"
+    return f"unknown rule `{word}`, did you mean `{near}`?", f"write `{near}`"

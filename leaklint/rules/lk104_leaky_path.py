@@ -98,12 +98,12 @@ DEFAULT = True
 FATES = frozenset({Fate.HAZARD})
 
 WHEN = {
-    PathKind.EXCEPTION: "an exception leaves",
-    PathKind.EARLY_EXIT: "the way out is taken early",
-    PathKind.TIMEOUT: "the time limit strikes",
-    PathKind.SIBLING: "another awaitable of the gather fails first",
-    PathKind.PARTIAL_WAIT: "the wait returns with tasks pending",
-    PathKind.CANCELLATION: "the wait itself is cancelled",
+    PathKind.EXCEPTION: "an exception is raised{}",
+    PathKind.EARLY_EXIT: "the function is left early{}",
+    PathKind.TIMEOUT: "the time limit{} strikes",
+    PathKind.SIBLING: "another awaitable of the gather{} fails first",
+    PathKind.PARTIAL_WAIT: "the wait{} returns with tasks pending",
+    PathKind.CANCELLATION: "the function is cancelled{}",
 }
 ADVICE = {
     PathKind.EXCEPTION: f"or in a `finally`, {words.CANCEL_AND_WAIT}",
@@ -123,11 +123,12 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _message(task: Task) -> str:
-    kinds = " or ".join(WHEN[kind] for kind in task.paths) or "some path leaves the function"
-    place = f" in line {task.evidence[-1].span.line}" if task.evidence else ""
-    return f"{words.the_task(task)} is left running when {kinds}{place}"
+    """Every kind of path; the last step of the evidence tells where the first of them leaves."""
+    last = task.evidence[-1] if task.evidence else None
+    place = f" in line {last.span.line}" if last and last.path == task.path else ""
+    kinds = [WHEN[kind].format("" if index else place) for index, kind in enumerate(task.paths)]
+    return f"{words.the_task(task)} is left running when {', or when '.join(kinds)}"
 
 
 def _advice(task: Task) -> str:
-    group = f"spawn it in a task group, which waits on every way out ({words.GROUP})"
-    return "; ".join([group, *(ADVICE[kind] for kind in task.paths[:1])])
+    return f"spawn it in a task group, which waits on every way out ({words.GROUP}); {ADVICE[task.paths[0]]}"

@@ -376,7 +376,7 @@ class _Collector:
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 return code.Compare(self.expr(left), _SYMBOLS[type(op)], self.expr(right), span)
             case ast.BinOp():
-                return code.Opaque(self.operands(node), span)
+                return code.Operation(self.operands(node), span)
             case ast.Lambda():
                 return code.Lambda(self.lambda_(node), span)
             case ast.NamedExpr(target=target, value=value):
