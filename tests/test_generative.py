@@ -12,10 +12,9 @@ from generative.program import Program, Site, programs, spawn_sites
 from hypothesis import HealthCheck, given, settings
 
 from leaklint.analysis import judge
-from leaklint.model.facts import Unparsable
+from leaklint.engine import collect_source
+from leaklint.model.facts import ModuleFacts
 from leaklint.model.fate import Fate, Task
-from leaklint.syntax.collect import collect
-from leaklint.syntax.source import read_source
 
 NIGHTLY = os.environ.get("LEAKLINT_NIGHTLY") == "1"
 
@@ -49,9 +48,9 @@ def test_fates_are_what_happens(program: Program) -> None:
 
 def judged(source: str) -> dict[Site, Task]:
     """The inventory of a program, by the places of its spawns."""
-    read = read_source(source.encode(), path="program.py")
-    assert not isinstance(read, Unparsable)
-    return {Site(task.span.line, task.span.column): task for task in judge(collect(read, module="program"))}
+    facts = collect_source(source.encode(), path="program.py", module="program")
+    assert isinstance(facts, ModuleFacts)
+    return {Site(task.span.line, task.span.column): task for task in judge(facts)}
 
 
 def compare(task: Task | None, exploration: Exploration, site: int) -> str | None:

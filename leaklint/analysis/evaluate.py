@@ -339,9 +339,14 @@ def _store(
         value = None
     if holds(value) and place.scope != "local":
         trail = (*trail, frame.step(target.span, f"kept in `{text(target)}` here"))
-    if not holds(value) and not isinstance(value, Ref | Empty | Closure) or (isinstance(value, Ref) and place.scope != "local"):
+    if not (holds(value) or isinstance(value, Empty | Closure) or _is_alias(target, value, frame)):
         value = None
     return Result(bind(state, place, value), trail, None)
+
+
+def _is_alias(target: Expr, value: Value | None, frame: Frame) -> bool:
+    """Whether a name becomes another name for a container that the function fills through it."""
+    return isinstance(value, Ref) and isinstance(target, code.Name) and target.id in frame.filled
 
 
 def _store_item(target: code.Subscript, value: Value | None, state: State, trail: Trail, frame: Frame) -> list[Result]:

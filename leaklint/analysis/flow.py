@@ -310,8 +310,11 @@ def _try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
     if not statement.final:
         _let_out(leaving, frame)
         return flow
+    finished: dict[State, Flow] = {}
     for way, state, trail, span in leaving:
-        for after, steps in run_block(statement.final, {state: trail}, frame).items():
+        if state not in finished:
+            finished[state] = run_block(statement.final, {state: trail}, frame)
+        for after, steps in finished[state].items():
             frame.leave(way, after, steps, span)
     return run_block(statement.final, flow, frame)
 

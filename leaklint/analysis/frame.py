@@ -12,7 +12,7 @@ from leaklint.analysis.kinds import Kinds, role_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.state import CELL, GLOBAL, Exits, Place, Ref, State, Trail, Value, Way, field_owner, local
 from leaklint.analysis.state import field as field_place
-from leaklint.catalog import Role
+from leaklint.catalog import ADDING, Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fate import Step
@@ -63,12 +63,42 @@ class Frame:
 
     @cached_property
     def repeated(self) -> frozenset[str]:
-        """The conditions that this function tests more than once; their outcomes are remembered along a path."""
+        """The conditions whose outcomes are remembered along a path: this function tests them more than once, and one of
+        the tests decides about the task."""
         tests: Counter[str] = Counter()
+        deciding: set[str] = set()
+        words = handle_words(self.function, self.spawn) if self.spawn else set()
         for node in walk(self.function.body, (code.If, code.While, code.Conditional, code.Assert)):
             found = [b.test for b in node.branches] if isinstance(node, code.If) else [node.test]
-            tests.update(text(atom) for test in found for atom in _atoms(test))
-        return frozenset(condition for condition, times in tests.items() if times > 1 and "..." not in condition)
+            conditions = [text(atom) for test in found for atom in _atoms(test)]
+            tests.update(conditions)
+            if not deciding.issuperset(conditions) and self._decides(node, words):
+                deciding.update(conditions)
+        return frozenset(c for c, times in tests.items() if times > 1 and c in deciding and "..." not in c)
+
+    def _decides(self, node: code.If | code.While | code.Conditional | code.Assert, words: set[str]) -> bool:
+        """Whether a statement holds the spawn, or something that is named like what holds its handle."""
+        return any(
+            inner is self.spawn
+            or (isinstance(inner, code.Name) and inner.id in words)
+            or (isinstance(inner, code.Attribute) and inner.attr in words)
+            for inner in walk(node, (code.Call, code.Name, code.Attribute))
+        )
+
+    @cached_property
+    def filled(self) -> frozenset[str]:
+        """The names through which this function puts something into a container."""
+        found: set[str] = set()
+        for node in walk(self.function.body, (code.Call, code.Assign, code.Augment)):
+            match node:
+                case code.Call(func=code.Attribute(value=code.Name(id=name), attr=attr)):
+                    if attr in ADDING or attr == "setdefault":
+                        found.add(name)
+                case code.Assign(targets=targets):
+                    found.update(t.value.id for t in targets if isinstance(t, code.Subscript) and isinstance(t.value, code.Name))
+                case code.Augment(target=code.Name(id=name)):
+                    found.add(name)
+        return frozenset(found)
 
     def step(self, span: Span, message: str) -> Step:
         return Step(self.path, span, message)
@@ -113,10 +143,10 @@ class Frame:
 
     def find_field(self, place: Place, state: State) -> Place:
         """The field under which the state knows this one: the classes may be related, or one of them unknown."""
-        for known, _ in sorted(state.env, key=lambda entry: entry[0]):
-            if known.name == place.name and known.scope.startswith("field") and self.may_be_same(known, place):
-                return known
-        return place
+        known = [at for at, _ in state.env if at.name == place.name and at.scope.startswith("field")]
+        if not known or place in known:
+            return place
+        return min((at for at in known if self.may_be_same(at, place)), default=place)
 
     def may_be_same(self, one: Place, other: Place) -> bool:
         first, second = field_owner(one), field_owner(other)
@@ -149,6 +179,26 @@ def bind(state: State, place: Place, value: Value | None) -> State:
         if len(kept) != len(state.assumed):
             state = State(state.status, state.env, state.partial, kept)
     return state
+
+
+def handle_words(function: code.Function, spawn: code.Call) -> set[str]:
+    """The names and attributes that the statement of a spawn stores its handle in."""
+    found: set[str] = set()
+    for statement in walk(function.body, (code.Assign, code.Augment, code.Evaluate)):
+        if not any(call is spawn for call in walk(statement, code.Call)):
+            continue
+        match statement:
+            case code.Assign(targets=targets):
+                stores: tuple[Expr, ...] = targets
+            case code.Augment(target=target):
+                stores = (target,)
+            case code.Evaluate(value=code.Call(func=code.Attribute(value=value))):
+                stores = (value,)
+            case _:
+                continue
+        for node in walk(stores, (code.Name, code.Attribute)):
+            found.add(node.id if isinstance(node, code.Name) else node.attr)
+    return found - {"self", "cls"}
 
 
 def _atoms(test: Expr) -> Iterator[Expr]:

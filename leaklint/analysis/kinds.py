@@ -78,6 +78,10 @@ class Kinds:
                 return self.returned(method, depth + 1)
         return None
 
+    def is_declared(self, attr: str) -> bool:
+        """Whether a class of the program has an attribute of that name."""
+        return any(name == attr for _, name in self._attributes)
+
     def returned(self, function: code.Function, depth: int = 0) -> str | None:
         """The class of what a call of a function of the program returns (awaited, if it is a coroutine function)."""
         if function.returns is not None:

@@ -224,12 +224,25 @@ def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
             best, chosen = effect, place
     if best is KEEPS and any(each.handed for each in kept):
         return Verdict(Fate.HANDED, evidence=end.trail)
+    if best is KEEPS and not _in_view(chosen, frame):
+        unseen = frame.step(spawn.call.span, "whose class is defined elsewhere")
+        return Verdict(Fate.HANDED, evidence=(*end.trail, unseen))
     owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == "global" else None)
     evidence = (*end.trail, *best.evidence)
     if best is KEEPS:
         name = f"`{owner.rpartition('.')[2]}`" if owner else "what can be seen of the program"
         evidence = (*end.trail, frame.step(spawn.call.span, f"nothing in {name} waits for it or cancels it"))
     return Verdict(best.fate, best.paths, evidence, _place_text(chosen, end, frame), owner)
+
+
+def _in_view(place: Place, frame: Frame) -> bool:
+    """Whether all that could wait for a task kept there is in view."""
+    if not place.scope.startswith("field"):
+        return True
+    owner = field_owner(place)
+    if owner is None:
+        return frame.shared.kinds.is_declared(place.name)
+    return owner in frame.shared.program.classes
 
 
 def _place_text(place: Place, end: End, frame: Frame) -> str:

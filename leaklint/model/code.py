@@ -435,6 +435,10 @@ class Function:
     def name(self) -> str:
         return self.qualname.rpartition(".")[2]
 
+    def __hash__(self) -> int:
+        # functions are part of the analysis' states: hashing their whole code would cost more than all the rest
+        return hash((self.qualname, self.span))
+
 
 @dataclass(frozen=True, slots=True)
 class Class:

@@ -1,0 +1,216 @@
+"""From the bytes of a file to text, syntax tree and `# leaklint:` comments, in the way Python itself reads source."""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import io
+import re
+import sys
+import threading
+import tokenize
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from leaklint.catalog import SPAWN_WORDS
+from leaklint.model.code import Span
+from leaklint.model.facts import Comment, Unparsable
+from leaklint.syntax.newer import Older, in_older_syntax
+
+__all__ = ["Source", "decode", "mentions_spawn", "read_source"]
+
+TOO_DEEP = "nested too deeply to be parsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that could be parsed."""
+
+    path: str
+    text: str
+    """Decoded, without a byte order mark, every line end a newline."""
+    lines: tuple[str, ...]
+    """The text split at newlines only: form feeds and their like end no line."""
+    tree: ast.Module
+    """Lines and columns as `ast` counts them: lines from 1, columns from 0 and in UTF-8 bytes."""
+    comments: tuple[Comment, ...]
+    """The `# leaklint: ...` comments, in order."""
+
+
+def mentions_spawn(data: bytes) -> bool:
+    """Whether a file holds a word without which it cannot spawn a task."""
+    return any(word in data for word in SPAWN_WORDS)
+
+
+def read_source(data: bytes, *, path: str) -> Source | Unparsable:
+    """Decode and parse a file; `path` is what it is called in the result.
+
+    Syntax newer than the running Python is understood, too (see `leaklint.syntax.newer`).
+    """
+    text = decode(data, path=path)
+    if isinstance(text, Unparsable):
+        return text
+    lines = tuple(text.split("\n"))
+    try:
+        tree, parsed = _parse(text)
+        comments = tuple(_comments(parsed, lines)) if "leaklint:" in text else ()
+    except SyntaxError as error:
+        return Unparsable(path, _span(error, lines), _message(error))
+    except UnicodeEncodeError as error:
+        return Unparsable(path, _point(text[: error.start]), "holds a surrogate, which is no character")
+    except (RecursionError, MemoryError):
+        return Unparsable(path, _point(""), TOO_DEEP)
+    return Source(path, text, lines, tree, comments)
+
+
+# -- decoding ------------------------------------------------------------------------------------------------------
+
+# PEP 263. The standard library's `tokenize.detect_encoding` refuses files that Python reads: it wants the first two
+# lines to be UTF-8 even if they declare something else.
+_DECLARATION = re.compile(rb"[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")
+_NO_CODE = re.compile(rb"[ \t\f]*(?:#[^\r\n]*)?(?:\r\n?|\n)")
+
+
+def decode(data: bytes, *, path: str) -> str | Unparsable:
+    """The text of a file by its byte order mark or coding declaration, every line end turned into a newline.
+
+    A file that cannot be decoded, or holds a null byte, gives the place of the first byte at fault.
+    """
+    declaration = _declaration(data)
+    encoding = declaration[1].decode() if declaration else "utf-8"
+    before = data[: declaration.start(1)] if declaration else b""
+    if data.startswith(codecs.BOM_UTF8):
+        if encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "utf-8-sig"):
+            message = f"is declared to be {encoding}, but begins with the byte order mark of utf-8"
+            return Unparsable(path, _point(before.decode("utf-8-sig", "replace")), message)
+        encoding = "utf-8-sig"
+    try:
+        text = _with_newlines(data.decode(encoding))
+    except UnicodeDecodeError as error:
+        good = error.object[: error.start].decode(encoding, "replace")
+        byte = error.object[error.start]
+        return Unparsable(path, _point(good), f"cannot be decoded as {encoding}: {error.reason} (byte 0x{byte:02x})")
+    except (LookupError, UnicodeError, ValueError):
+        return Unparsable(path, _point(before.decode("latin-1")), f"unknown encoding `{encoding}`")
+    null = text.find("\0")
+    return text if null < 0 else Unparsable(path, _point(text[:null]), "holds a null byte")
+
+
+def _declaration(data: bytes) -> re.Match[bytes] | None:
+    """The coding declaration in the first line, or in the second if the first has no code."""
+    start = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    found = _DECLARATION.match(data, start)
+    if found is None and (first := _NO_CODE.match(data, start)):
+        found = _DECLARATION.match(data, first.end())
+    return found
+
+
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+# -- parsing -------------------------------------------------------------------------------------------------------
+
+_WARNINGS = threading.Lock()
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep the parser's warnings (an invalid escape, say) from the user, and from being raised under `-W error`.
+
+    The filters are the process's; two threads that set and restore them in turn could leave them changed for good.
+    """
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _parse(text: str) -> tuple[ast.Module, str]:
+    """The syntax tree, and the text it is of: the given one, or that in older syntax."""
+    with _without_warnings():
+        try:
+            return ast.parse(text), text
+        except SyntaxError as error:
+            older = None if _is_too_deep(error) else in_older_syntax(text)
+            if older is None:
+                raise
+            return _parse_older(older, error), older.text
+
+
+def _parse_older(older: Older, first: SyntaxError) -> ast.Module:
+    try:
+        return ast.parse(older.text)
+    except SyntaxError as error:
+        # The one further down is past what is merely newer: the fault itself.
+        worse = max(first, error, key=lambda each: (each.lineno or 0, each.offset or 0))
+        if worse.msg == "invalid syntax":
+            needed, running = (".".join(map(str, version)) for version in (older.needs, sys.version_info[:2]))
+            worse.msg += f" (the file needs Python {needed} or newer; leaklint runs on {running})"
+        raise worse from None
+
+
+def _is_too_deep(error: SyntaxError) -> bool:
+    return error.msg in ("too many nested parentheses", "too many levels of indentation")
+
+
+def _message(error: SyntaxError) -> str:
+    return TOO_DEEP if _is_too_deep(error) else error.msg.partition("\n")[0]
+
+
+def _span(error: SyntaxError, lines: tuple[str, ...]) -> Span:
+    """Where Python found the error, kept within the text: errors at the end of the file lie beyond it."""
+    line = min(max(error.lineno or 1, 1), len(lines))
+    length = len(lines[line - 1])
+    column = min(max(error.offset or 1, 1), length + 1) if line == error.lineno else length + 1
+    end_line, end = error.end_lineno or 0, error.end_offset or 0
+    if end_line == line and column < end <= length + 1:
+        return Span(line, column, line, end)
+    return Span(line, column, line, column + 1)
+
+
+def _point(before: str) -> Span:
+    """The character after this text."""
+    before = _with_newlines(before)
+    line = before.count("\n") + 1
+    column = len(before) - before.rfind("\n")
+    return Span(line, column, line, column + 1)
+
+
+# -- comments ------------------------------------------------------------------------------------------------------
+
+# Another tool's comment may stand before ours.
+_OURS = re.compile(r"(?<!\S)#\s*leaklint:")
+
+
+def _comments(parsed: str, lines: tuple[str, ...]) -> Iterator[Comment]:
+    """The comments meant for leaklint. `parsed` is what the interpreter accepts, `lines` are as the user wrote them."""
+    waiting: list[tuple[str, Span, bool]] = []
+    first = 0
+    last = 0
+    for token in _tokens(parsed):
+        row = token.start[0]
+        if token.type == tokenize.COMMENT:
+            text = token.string.rstrip()
+            if match := _OURS.search(text):
+                line = lines[row - 1]
+                end = len(line.rstrip()) + 1
+                start = end - len(text) + match.start()
+                own_line = not line[: start - 1].strip()
+                waiting.append((text[match.start() :], Span(row, start, row, end), own_line))
+        elif token.type == tokenize.NEWLINE:
+            yield from (Comment(*each, (first or row, row)) for each in waiting)
+            waiting, first = [], 0
+        elif token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER):
+            first = first or row
+        last = row
+    yield from (Comment(*each, (each[1].line, each[1].line)) for each in waiting)
+
+
+def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
+    """The tokens of a text that was parsed; up to the first that the tokenizer, unlike the parser, takes offence at."""
+    try:
+        yield from tokenize.generate_tokens(io.StringIO(text).readline)
+    except (tokenize.TokenError, SyntaxError):
+        return
