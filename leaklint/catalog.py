@@ -167,14 +167,22 @@ VIEWING = frozenset({"values", "items", "copy", "keys", "union", "difference", "
 """What the methods of the builtin containers do with their elements.
 https://docs.python.org/3/library/stdtypes.html"""
 
-HARMLESS_METHODS = frozenset(
-    """is_set set clear done cancelled cancelling uncancel time is_running is_closed locked empty full qsize
+HARMLESS_METHODS = (
+    frozenset(
+        """is_set set clear done cancelled cancelling uncancel time is_running is_closed locked empty full qsize
     startswith endswith strip lstrip rstrip split rsplit join format encode decode lower upper replace count index
     sort reverse isoformat total_seconds get_name set_name get_loop release notify notify_all add_done_callback
     remove_done_callback setdefault cancel set_result set_exception stop get_event_loop get_running_loop
     difference_update intersection_update bit_length is_alive is_closing get_extra_info isdisjoint issubset
     expired reschedule when items keys values copy as_posix partition rpartition title casefold isdigit""".split()
-) | LOGGING | ADDING | REMOVING | POPPING | PICKING | VIEWING
+    )
+    | LOGGING
+    | ADDING
+    | REMOVING
+    | POPPING
+    | PICKING
+    | VIEWING
+)
 """Methods of builtin containers, strings, loggers and asyncio objects that cannot sensibly fail."""
 
 CONTAINER_TYPES = frozenset(

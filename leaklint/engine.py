@@ -60,15 +60,14 @@ def decide(facts: ModuleFacts | Unparsable, settings: Settings) -> Checked:
 def _subject(facts: ModuleFacts | Unparsable) -> Subject:
     if isinstance(facts, ModuleFacts):
         try:
-            tasks = sorted(judge(facts), key=lambda task: task.span)
+            return Subject(facts.path, facts=facts, unparsable=None, tasks=judge(facts), complaints=())
         except RecursionError:
             return _subject(_too_deep(facts.path))
-        return Subject(facts.path, facts=facts, unparsable=None, tasks=tuple(tasks), complaints=())
     return Subject(facts.path, facts=None, unparsable=facts, tasks=(), complaints=())
 
 
 def _too_deep(path: str) -> Unparsable:
-    return Unparsable(path, Span(1, 1, 1, 1), "it is nested too deeply")
+    return Unparsable(path, Span(1, 1, 1, 1), "nested too deeply to be analysed")
 
 
 @cache

@@ -40,14 +40,14 @@ def test_console_blocks_show_what_the_tool_prints(page: Path, tmp_path: Path) ->
     shutil.copytree(FIXTURES, tmp_path / "fixtures")
     for block in blocks(text, "python"):
         if named := re.match(r"# (\w+\.py)\n", block):
-            (tmp_path / named[1]).write_text(block[named.end() :], encoding="utf-8")
+            (tmp_path / named[1]).write_text(block, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
     for block in blocks(text, "console"):
         command, _, shown = block.partition("\n")
         arguments = shlex.split(command.removeprefix("$ leaklint "))
         run = [sys.executable, "-m", "leaklint", *arguments]
         done = subprocess.run(run, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, check=False)
-        assert done.stdout.decode() == shown
+        assert (done.returncode, done.stdout.decode()) == (1, shown)
 
 
 def test_the_readme_shows_the_tool_at_work() -> None:

@@ -9,7 +9,7 @@ from leaklint.engine import check_source, collect_source
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Skipped
 from leaklint.model.facts import ModuleFacts, Unparsable
-from leaklint.model.fate import Fate, Task
+from leaklint.model.fate import Fate, PathKind, Task
 from leaklint.policy.config import Settings
 
 LEAK = """\
@@ -101,6 +101,27 @@ def test_comments(comment: str, expected: list[str]) -> None:
     assert places(check(LEAK.rstrip("\n") + comment + "\n")) == expected
 
 
+STATEMENTS = """\
+import asyncio
+
+
+async def main() -> None:
+    asyncio.create_task(
+        asyncio.sleep(1)  # leaklint: ignore[LK101]
+    )
+    # leaklint: ignore[LK101] -- the next statement only
+    asyncio.create_task(asyncio.sleep(2))
+    asyncio.create_task(asyncio.sleep(3))
+    if asyncio.create_task(asyncio.sleep(4)):  # leaklint: ignore[LK101]
+        asyncio.create_task(asyncio.sleep(5))
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_comment_covers_its_statement_but_not_the_body(newline: str) -> None:
+    assert places(check(STATEMENTS.replace("\n", newline))) == ["10:5 LK101", "12:9 LK101"]
+
+
 def test_silenced_tasks_stay_in_the_inventory_with_their_rule() -> None:
     outcome = check(LEAK.rstrip("\n") + "  # leaklint: ignore")
     assert isinstance(outcome, Checked)
@@ -138,11 +159,11 @@ def test_rule_of_a_task_is_that_of_its_fate(fate: Fate, monkeypatch: pytest.Monk
                 handle=None,
                 owner=None,
                 fate=fate,
-                paths=(),
+                paths=(PathKind.EXCEPTION,) if fate is Fate.HAZARD else (),
                 likely=False,
                 evidence=(),
             )
-            for line in (3, 2)
+            for line in (2, 3)
         )
 
     monkeypatch.setattr(engine, "judge", judge)
@@ -197,7 +218,7 @@ def test_endless_nesting_is_the_users_to_mend(stage: str, monkeypatch: pytest.Mo
     outcome = check(LEAK)
     assert isinstance(outcome, Checked)
     (found,) = outcome.diagnostics
-    assert (found.code, found.message) == ("LK001", "this file cannot be checked: it is nested too deeply")
+    assert (found.code, found.message) == ("LK001", "this file cannot be checked: nested too deeply to be analysed")
     assert outcome.tasks == ()
 
 

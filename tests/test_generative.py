@@ -65,7 +65,6 @@ def compare(task: Task | None, exploration: Exploration, site: int) -> str | Non
         return None
     left = next((run for run, sighting in seen if sighting.state is State.LEFT), None)
     cancelled = next((run for run, sighting in seen if sighting.state is State.CANCELLED), None)
-    waited = next((run for run, sighting in seen if sighting.waited), None)
     calm = next((run for run, sighting in seen if sighting.waited and _calm(run)), None)
     fate = task.fate
     if left and fate not in (Fate.DROPPED, Fate.HAZARD):
@@ -80,8 +79,8 @@ def compare(task: Task | None, exploration: Exploration, site: int) -> str | Non
         return f"is {fate.value}, but always cancelled at least: {cancelled}"
     if not left and not cancelled and fate is not Fate.JOINED:
         return f"is {fate.value}, but has ended on every path"
-    if not waited and fate is Fate.HAZARD:
-        return f"is {fate.value}, but never waited for: {left or cancelled}"
+    if fate is Fate.HAZARD and all(sighting.state is State.LEFT for _, sighting in seen):
+        return f"is {fate.value}, but is left on every path: {left}"
     return None
 
 

@@ -436,6 +436,11 @@ JOINED, OWNED = reported(Fate.JOINED), reported(Fate.OWNED)
                 "2 tasks are waited for by hand, outside any task group (--strict lists them).\n"
             ),
         ),
+        ([Failed("b.py", "gone", None)], "Found nothing. 0 files checked. 1 could not be looked at.\n"),
+        (
+            [Checked("a.py", (ERROR,), ()), Skipped("c.py"), Failed("b.py", "gone", None)],
+            "Found 1 error in 1 of 2 files. 1 could not be looked at.\n",
+        ),
         (
             [Checked("a.py", (ERROR, NOTE), (JOINED,)), Checked("app/poller.py", (CANCELLED,), ())],
             "Found 1 error, 1 warning and 1 note in 2 files.\n",
@@ -597,7 +602,7 @@ def test_check_json() -> None:
     }
   ],
   "summary": {
-    "files": 4,
+    "files": 3,
     "errors": 1,
     "warnings": 1,
     "notes": 0,

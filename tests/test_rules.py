@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import leaklint
 from leaklint.engine import check_source
 from leaklint.model.code import Class, Function, Span
 from leaklint.model.diagnostic import Checked, Diagnostic, Level
@@ -26,6 +29,8 @@ from leaklint.rules import (
     nearest_rule,
     registry,
 )
+
+HOME = Path(leaklint.__file__).parents[1]
 
 # -- registry ------------------------------------------------------------------------------------------------------
 
@@ -108,6 +113,13 @@ def test_rule_without_constants_is_refused() -> None:
     assert str(error.value) == "rule module empty needs CODE, NAME, LEVEL, DEFAULT, FATES, check"
 
 
+def test_rules_load_without_docstrings() -> None:
+    """Under `python -OO` there is no documentation, but there are rules."""
+    script = "from leaklint.rules import all_rules; print(*(rule.code for rule in all_rules()))"
+    done = subprocess.run([sys.executable, "-OO", "-c", script], cwd=HOME, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [rule.code for rule in all_rules()]
+
+
 # -- messages ------------------------------------------------------------------------------------------------------
 
 SPAN = Span(4, 9, 4, 41)
@@ -166,6 +178,11 @@ MESSAGES = [
     ("LK101", TASK, "nothing keeps the task of `self._run`: nobody can wait for it, and its errors are lost"),
     (
         "LK101",
+        replace(TASK, handle="_"),
+        "nothing keeps the task of `self._run`: nobody can wait for it, and its errors are lost",
+    ),
+    (
+        "LK101",
         replace(TASK, spawned=""),
         "nothing keeps the task that `asyncio.create_task` spawns: nobody can wait for it, and its errors are lost",
     ),
@@ -210,23 +227,23 @@ MESSAGES = [
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.EXCEPTION,), evidence=steps(3, 12)),
-        "the task of `work` is left running when an exception is raised in line 12",
+        "the task of `work` is left running when an exception is raised on line 12",
     ),
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.EARLY_EXIT,), evidence=steps(7)),
-        "the task of `work` is left running when the function is left early in line 7",
+        "the task of `work` is left running when the function is left early on line 7",
     ),
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.TIMEOUT,), evidence=steps(7)),
-        "the task of `work` is left running when the time limit in line 7 strikes",
+        "the task of `work` is left running when the time limit on line 7 strikes",
     ),
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.SIBLING, PathKind.CANCELLATION), evidence=steps(7, 8)),
         (
-            "the task of `work` is left running when another awaitable of the gather in line 8 fails first, "
+            "the task of `work` is left running when another awaitable of the gather on line 8 fails first, "
             "or when the function is cancelled"
         ),
     ),
@@ -316,7 +333,7 @@ HELPS = [
         replace(TASK, fate=Fate.KEPT, owner="pkg.mod.Client"),
         scope("pkg.mod.Client.start"),
         (
-            f"give `Client` an async `close` (or `__aexit__`) that must {WAIT}; "
+            f"give `Client` an async `close` (or `__aexit__`) to {WAIT}; "
             f"or spawn it in a task group that lives as long as the work {GROUP}"
         ),
     ),
@@ -339,11 +356,17 @@ HELPS = [
     (
         "LK104",
         replace(HAZARD, paths=(PathKind.SIBLING, PathKind.CANCELLATION)),
-        scope("pkg.mod.Client.start"),
+        scope("pkg.mod.Client.start", is_async=True),
         (
             f"spawn it in a task group, which waits on every way out {GROUP}; "
             f"or when the gather raises, {WAIT} for each of the others"
         ),
+    ),
+    (
+        "LK104",
+        replace(HAZARD, paths=(PathKind.EXCEPTION,)),
+        scope("pkg.mod.Client.start"),
+        f"spawn it in a task group {GROUP} inside one async function, and run that with `asyncio.run`",
     ),
     (
         "LK105",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.flow import run_function
 from leaklint.analysis.frame import Shared
+from leaklint.analysis.interpreter import Interpreter
 from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.program import Program
 from leaklint.analysis.spawns import find_spawns
@@ -18,6 +18,6 @@ def judge(facts: ModuleFacts) -> tuple[Task, ...]:
     """Every spawn of a file with its fate and the evidence, sorted by line and column."""
     program = Program([facts])
     kinds = Kinds(program)
-    shared = Shared(program, kinds, run_function)
+    shared = Shared(program, kinds, Interpreter())
     spawns = [spawn for function in facts.functions for spawn in find_spawns(function, kinds)]
     return tuple(sorted((judge_spawn(spawn, shared) for spawn in spawns), key=lambda task: task.span))

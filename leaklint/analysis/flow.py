@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.evaluate import assign, branch, evaluate, evaluate_all, suspend
+from leaklint.analysis.conditions import branch
+from leaklint.analysis.evaluate import suspend
 from leaklint.analysis.frame import MOST_STATES, Frame, bind
+from leaklint.analysis.handlers import RAISED, catches
 from leaklint.analysis.inline import call_inline
-from leaklint.analysis.kinds import last_name, role_of
+from leaklint.analysis.kinds import role_of
 from leaklint.analysis.state import (
     DEFERRED,
     ESCAPED,
@@ -28,12 +30,12 @@ from leaklint.analysis.state import (
     merge,
     to_flow,
 )
+from leaklint.analysis.storing import assign
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span, Stmt
 
 _LONGEST_UNROLLED = 8
-_RAISED = (Way.EXCEPTION, Way.SIBLING, Way.TIMEOUT, Way.CANCELLATION, Way.CLOSE)
 
 
 def run_function(frame: Frame, state: State, trail: Trail) -> Exits:
@@ -88,7 +90,7 @@ def run_statement(statement: Stmt, flow: Flow, frame: Frame) -> Flow:
 def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[Result]:
     match statement:
         case code.Evaluate(value=value):
-            return evaluate(value, state, trail, frame)
+            return frame.evaluate(value, state, trail)
         case code.Assign(targets=targets, value=value):
             return _assign(targets, value, state, trail, frame) if value is not None else [Result(state, trail, None)]
         case code.Augment():
@@ -101,7 +103,7 @@ def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[R
             _return(value, statement.span, state, trail, frame)
             return []
         case code.Raise(value=value):
-            points = evaluate(value, state, trail, frame, consumed=True) if value else [Result(state, trail, None)]
+            points = frame.evaluate(value, state, trail, consumed=True) if value else [Result(state, trail, None)]
             way = Way.EXCEPTION if value else frame.caught
             for point in points:
                 frame.leave(way, point.state, point.trail, statement.span)
@@ -115,18 +117,16 @@ def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[R
         case code.Define(function=function, evaluated=evaluated):
             return _define(function, evaluated, state, trail, frame)
         case code.DefineClass(evaluated=evaluated):
-            return [Result(s, t, None) for s, t, _ in evaluate_all(evaluated, state, trail, frame)]
+            return [Result(s, t, None) for s, t, _ in frame.evaluate_all(evaluated, state, trail)]
     raise TypeError(statement)
 
 
 # -- simple statements ---------------------------------------------------------------------------------------------
 
 
-def _assign(
-    targets: tuple[Expr, ...], value: Expr, state: State, trail: Trail, frame: Frame
-) -> list[Result]:
+def _assign(targets: tuple[Expr, ...], value: Expr, state: State, trail: Trail, frame: Frame) -> list[Result]:
     results = []
-    for point in evaluate(value, state, trail, frame):
+    for point in frame.evaluate(value, state, trail):
         points = [point]
         for target in targets:
             points = [r for p in points for r in assign(target, point.value, p.state, p.trail, frame)]
@@ -137,7 +137,7 @@ def _assign(
 def _augment(statement: code.Augment, state: State, trail: Trail, frame: Frame) -> list[Result]:
     """`tasks += [t]` and `tasks |= {t}` add to what is there."""
     results = []
-    for point in evaluate(statement.value, state, trail, frame):
+    for point in frame.evaluate(statement.value, state, trail):
         if holds(point.value):
             element = element_of(point.value)
             added = Holder(element) if element is not None else point.value
@@ -155,7 +155,7 @@ def _delete(targets: tuple[Expr, ...], state: State, trail: Trail, frame: Frame)
 
 
 def _return(value: Expr | None, span: Span, state: State, trail: Trail, frame: Frame) -> None:
-    points = evaluate(value, state, trail, frame) if value else [Result(state, trail, None)]
+    points = frame.evaluate(value, state, trail) if value else [Result(state, trail, None)]
     for point in points:
         state, trail, returned = point
         if isinstance(returned, Coroutine) and not holds(returned):
@@ -171,13 +171,14 @@ def _define(
     function: code.Function, evaluated: tuple[Expr, ...], state: State, trail: Trail, frame: Frame
 ) -> list[Result]:
     results = []
-    for s, t, _ in evaluate_all(evaluated, state, trail, frame):
+    for s, t, _ in frame.evaluate_all(evaluated, state, trail):
         if function.free_names:
-            closure = Closure(function)
-            s = bind(s, frame.name_place(function.name), closure)
+            after = bind(s, frame.name_place(function.name), Closure(function))
             if function.decorators:  # whatever decorates it may keep it
-                s = s.set(Place(ESCAPED, function.qualname), closure)
-        results.append(Result(s, t, None))
+                after = after.set(Place(ESCAPED, function.qualname), Closure(function))
+            results.append(Result(after, t, None))
+        else:
+            results.append(Result(s, t, None))
     return results
 
 
@@ -199,11 +200,12 @@ def _if(statement: code.If, flow: Flow, frame: Frame) -> Flow:
 
 
 def _match(statement: code.Match, flow: Flow, frame: Frame) -> Flow:
-    flow = merge(*(to_flow(evaluate(statement.subject, s, t, frame)) for s, t in flow.items()))
+    flow = merge(*(to_flow(frame.evaluate(statement.subject, s, t)) for s, t in flow.items()))
     ends: list[Flow] = []
     for case in statement.cases:
         entered: Flow = {}
-        for state, trail in flow.items():
+        for before, trail in flow.items():
+            state = before
             for name in case.binds:
                 state = bind(state, frame.name_place(name), None)
             guarded = branch(case.guard, state, trail, frame)[0] if case.guard else [Result(state, trail, None)]
@@ -244,7 +246,7 @@ def _leave_loop(orelse: Block, done: Flow, exits: Exits, frame: Frame) -> Flow:
 
 def _for(statement: code.For, state: State, trail: Trail, frame: Frame) -> Flow:
     ends: list[Flow] = []
-    for point in evaluate(statement.iterable, state, trail, frame):
+    for point in frame.evaluate(statement.iterable, state, trail):
         with frame.catching() as exits:
             done = _iterate(statement, point, frame, exits)
         ends.append(_leave_loop(statement.orelse, done, exits, frame))
@@ -282,7 +284,7 @@ def _turn(statement: code.For, element: Value | None, flow: Flow, frame: Frame, 
     points: list[Result] = []
     for state, trail in flow.items():
         if statement.is_async:
-            suspend(statement.iterable.span if hasattr(statement.iterable, "span") else statement.span, Result(state, trail, None), frame)
+            suspend(statement.span, Result(state, trail, None), frame)
         points += assign(statement.target, element, state, trail, frame)
     return merge(run_block(statement.body, to_flow(points), frame), exits.take(Way.CONTINUE))
 
@@ -328,7 +330,7 @@ def _dispatch(
     handlers: tuple[code.Handler, ...], way: Way, state: State, trail: Trail, entries: dict[tuple[int, Way], Flow]
 ) -> bool:
     """Sends an exit to the handlers that may catch it; whether one certainly does."""
-    if way not in _RAISED:
+    if way not in RAISED:
         return False
     for index, handler in enumerate(handlers):
         certain = catches(handler.types, way)
@@ -336,30 +338,6 @@ def _dispatch(
             entries.setdefault((index, way), {}).setdefault(state, trail)
         if certain:
             return True
-    return False
-
-
-def catches(types: tuple[Expr, ...], way: Way) -> bool | None:
-    """Whether a handler of these types catches what is raised: True, None for no, False for maybe."""
-    if not types:
-        return True
-    verdicts = [_catches(last_name(type_), way) for type_ in types]
-    return True if True in verdicts else False if False in verdicts else None
-
-
-def _catches(name: str, way: Way) -> bool | None:
-    if name in ("BaseException", "BaseExceptionGroup"):
-        return True
-    if way is Way.CANCELLATION:
-        return True if name in ("CancelledError", "Cancelled", "get_cancelled_exc_class") else None
-    if way is Way.CLOSE:
-        return True if name == "GeneratorExit" else None
-    if name == "Exception":
-        return True
-    if name in ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit"):
-        return None
-    if way is Way.TIMEOUT:
-        return True if name == "TimeoutError" else False
     return False
 
 
@@ -386,13 +364,13 @@ def _enter(items: tuple[code.Item, ...], statement: code.With, flow: Flow, frame
     item, rest = items[0], items[1:]
     points: list[Result] = []
     for state, trail in flow.items():
-        for point in evaluate(item.context, state, trail, frame, consumed=statement.is_async):
+        for point in frame.evaluate(item.context, state, trail, consumed=statement.is_async):
             if statement.is_async and not _enters_quietly(item.context):
                 suspend(_span(item.context, statement), point, frame)
             points += assign(item.target, point.value, point.state, point.trail, frame) if item.target else [point]
     with frame.catching() as exits:
         after = _enter(rest, statement, to_flow(points), frame)
-    swallowed = _swallowed(item.context, exits, frame)
+    swallowed = _swallowed(item.context, exits)
     after = merge(after, swallowed)
     if isinstance(item.target, code.Name):
         return _unwind(item.target.id, after, exits, statement.span, frame)
@@ -414,14 +392,14 @@ def _enters_quietly(context: Expr) -> bool:
     return role in (Role.GROUP, Role.STACK, Role.SUPPRESS, Role.HARMLESS)
 
 
-def _swallowed(context: Expr, exits: Exits, frame: Frame) -> Flow:
+def _swallowed(context: Expr, exits: Exits) -> Flow:
     """The states in which a `suppress` goes on after its body raised; removed from the exits when that is certain."""
     if role_of(_path(context)) is not Role.SUPPRESS or not isinstance(context, code.Call):
         return {}
     types = tuple(arg for argument in context.args for arg in _each(argument))
     swallowed: Flow = {}
     for exit_ in list(exits.found):
-        certain = catches(types, exit_.way) if types and exit_.way in _RAISED else None
+        certain = catches(types, exit_.way) if types and exit_.way in RAISED else None
         if certain is not None:
             swallowed.setdefault(exit_.state, exits.found[exit_][0])
         if certain:

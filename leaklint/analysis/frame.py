@@ -1,16 +1,30 @@
-"""The activation of one function that the interpreter runs: where its names lead, and what it needs to know around it."""
+"""The activation of one function that the interpreter runs: where its names lead, and what it knows around it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 from leaklint.analysis.kinds import Kinds, role_of
 from leaklint.analysis.program import Program
-from leaklint.analysis.state import CELL, GLOBAL, Exits, Place, Ref, State, Trail, Value, Way, field_owner, local
+from leaklint.analysis.state import (
+    CELL,
+    GLOBAL,
+    Exits,
+    Place,
+    Ref,
+    Result,
+    State,
+    Trail,
+    Value,
+    Way,
+    field_owner,
+    local,
+)
 from leaklint.analysis.state import field as field_place
 from leaklint.catalog import ADDING, Role
 from leaklint.model import code
@@ -22,7 +36,18 @@ DEEPEST_CALL = 4
 MOST_STATES = 150
 """More states than this at one point are given up as unknown."""
 
-Runner = Callable[["Frame", State, Trail], Exits]
+
+class Engine(Protocol):
+    """The interpreter itself, as the modules below it see it: evaluating and running call each other."""
+
+    def evaluate(self, expr: Expr, state: State, trail: Trail, frame: Frame, *, consumed: bool = False) -> list[Result]:
+        """The outcomes of an expression."""
+
+    def run_function(self, frame: Frame, state: State, trail: Trail) -> Exits:
+        """The exits of a function."""
+
+
+Values = tuple[Value | None, ...]
 
 
 @dataclass
@@ -31,7 +56,7 @@ class Shared:
 
     program: Program
     kinds: Kinds
-    run: Runner
+    engine: Engine
     memo: dict[tuple[str, State], Exits | None] = field(default_factory=dict)
     kept_kinds: dict[tuple[int, str], str | None] = field(default_factory=dict)
     overflow: bool = False
@@ -51,7 +76,7 @@ class Frame:
     spawn: code.Call | None = None
     """The call whose task is followed; None when the task was spawned elsewhere."""
     sticky: Place | None = None
-    """A place that keeps the task when None is stored there: the variable of a function that is looked at from outside."""
+    """A place that keeps the task whatever is stored there: a variable of a function that is looked at from outside."""
     stack: tuple[str, ...] = ()
     exits: Exits = field(default_factory=Exits)
     caught: Way = Way.EXCEPTION
@@ -64,7 +89,8 @@ class Frame:
     @cached_property
     def repeated(self) -> frozenset[str]:
         """The conditions whose outcomes are remembered along a path: this function tests them more than once, and one of
-        the tests decides about the task."""
+        the tests decides about the task.
+        """
         tests: Counter[str] = Counter()
         deciding: set[str] = set()
         words = handle_words(self.function, self.spawn) if self.spawn else set()
@@ -95,13 +121,36 @@ class Frame:
                     if attr in ADDING or attr == "setdefault":
                         found.add(name)
                 case code.Assign(targets=targets):
-                    found.update(t.value.id for t in targets if isinstance(t, code.Subscript) and isinstance(t.value, code.Name))
+                    found.update(
+                        t.value.id for t in targets if isinstance(t, code.Subscript) and isinstance(t.value, code.Name)
+                    )
                 case code.Augment(target=code.Name(id=name)):
                     found.add(name)
         return frozenset(found)
 
     def step(self, span: Span, message: str) -> Step:
         return Step(self.path, span, message)
+
+    # -- evaluating ----------------------------------------------------------------------------------------------
+
+    def evaluate(self, expr: Expr, state: State, trail: Trail, *, consumed: bool = False) -> list[Result]:
+        """The outcomes of an expression. `consumed` says that what it returns is awaited or spawned at once, so that a
+        call only makes a coroutine and cannot fail by itself.
+        """
+        return self.shared.engine.evaluate(expr, state, trail, self, consumed=consumed)
+
+    def evaluate_all(self, exprs: Sequence[Expr], state: State, trail: Trail) -> list[tuple[State, Trail, Values]]:
+        """The outcomes of several expressions, one after the other."""
+        points: list[tuple[State, Trail, Values]] = [(state, trail, ())]
+        for expr in exprs:
+            points = [
+                (r.state, r.trail, (*values, r.value)) for s, t, values in points for r in self.evaluate(expr, s, t)
+            ]
+        return points
+
+    def run(self, state: State, trail: Trail) -> Exits:
+        """The exits of the function."""
+        return self.shared.engine.run_function(self, state, trail)
 
     def kind(self, expr: Expr) -> str | None:
         return self.shared.kind(expr, self.function)

@@ -110,7 +110,7 @@ def run_inline(function: code.Function, bindings: Bindings, point: Result, frame
     if key not in memo:
         memo[key] = None  # a recursive call is unknown while it runs
         inner = Frame(frame.shared, function, spawn=None, stack=(*frame.stack, frame.function.qualname))
-        memo[key] = frame.shared.run(inner, entry, ())
+        memo[key] = inner.run(entry, ())
     return memo[key]
 
 

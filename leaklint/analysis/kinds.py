@@ -1,7 +1,7 @@
 """What a value is: the dotted name of its class, as far as imports, annotations and assignments tell.
 
-Flow-insensitive and shallow on purpose: it answers "is this an event loop, a task group, an instance of that class of the
-project?", and None when nothing says so.
+Flow-insensitive and shallow on purpose: it answers "is this an event loop, a task group, an instance of that class of
+the project?", and None when nothing says so.
 """
 
 from __future__ import annotations
@@ -252,9 +252,7 @@ def _assignments(function: code.Function) -> list[tuple[Expr, Binding]]:
             case code.Walrus(target=target, value=value):
                 found.append((target, Binding("value", value, function)))
             case code.With(items=items):
-                found.extend(
-                    (item.target, Binding("context", item.context, function)) for item in items if item.target
-                )
+                found.extend((item.target, Binding("context", item.context, function)) for item in items if item.target)
     return found
 
 

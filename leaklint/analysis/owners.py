@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leaklint.analysis.flow import run_function
 from leaklint.analysis.frame import Frame, Shared
 from leaklint.analysis.kinds import receiver
 from leaklint.analysis.state import (
@@ -44,7 +43,7 @@ def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shar
     """The best that any function of the program does with a task kept at a place."""
     best = KEEPS
     for function in _candidates(place, spawner, shared):
-        effect = effect_of(function, place, value, spawner, shared)
+        effect = effect_of(function, place, value, shared)
         if effect.rank > best.rank:
             best = effect
         if best.rank == _WAITS:
@@ -68,9 +67,7 @@ def _candidates(place: Place, spawner: code.Function, shared: Shared) -> list[co
     return sorted(mentions, key=lambda function: program.owner_of(function) not in family)
 
 
-def effect_of(
-    function: code.Function, place: Place, value: Value, spawner: code.Function, shared: Shared
-) -> Effect:
+def effect_of(function: code.Function, place: Place, value: Value, shared: Shared) -> Effect:
     """What a function does with a task that is at a place when it is entered."""
     env: set[tuple[Place, Value]] = {(place, value)}
     sticky = None
@@ -80,7 +77,7 @@ def effect_of(
     elif place.scope == GLOBAL and function.kind == "module":
         sticky = place
     frame = Frame(shared, function, sticky=sticky)
-    exits = run_function(frame, State(Status.RUNNING, frozenset(env)), ())
+    exits = frame.run(State(Status.RUNNING, frozenset(env)), ())
     return _judge(exits, function, frame)
 
 

@@ -46,10 +46,9 @@ class Program:
 
     def _bases(self, scope: code.Class) -> Iterator[str]:
         for base in scope.bases:
-            if isinstance(base, code.Subscript):
-                base = base.value
-            if isinstance(base, code.Global):
-                yield base.path
+            named = base.value if isinstance(base, code.Subscript) else base
+            if isinstance(named, code.Global):
+                yield named.path
 
     def ancestors(self, name: str) -> list[str]:
         """A class and its known bases, nearest first."""

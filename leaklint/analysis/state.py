@@ -166,7 +166,8 @@ def is_kept(place: Place) -> bool:
 
 def field_owner(place: Place) -> str | None:
     """The class that a field belongs to, None when it is not known."""
-    return place.scope.removeprefix("field ") or None
+    sort, _, owner = place.scope.partition(" ")
+    return (owner or None) if sort == "field" else None
 
 
 # -- states --------------------------------------------------------------------------------------------------------
@@ -295,7 +296,4 @@ class Exits:
 
     def take(self, way: Way) -> Flow:
         """Removes the exits of one way; their states."""
-        taken = {exit_.state: self.found.pop(exit_)[0] for exit_ in list(self.found) if exit_.way is way}
-        return taken
-
-
+        return {exit_.state: self.found.pop(exit_)[0] for exit_ in list(self.found) if exit_.way is way}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from leaklint.analysis.flow import run_function
 from leaklint.analysis.frame import Frame, Shared
 from leaklint.analysis.inline import call_inline
 from leaklint.analysis.owners import KEEPS, Effect, best_effect
@@ -89,7 +88,7 @@ def _verdict(spawn: Spawn, shared: Shared) -> Verdict:
         return Verdict(Fate.GROUPED, handle=_bound_name(spawn))
     shared.overflow = False
     frame = Frame(shared, spawn.function, spawn.call)
-    exits = run_function(frame, State(), ())
+    exits = frame.run(State(), ())
     ends = [
         End(way, _settle(state, spawn, shared, span), trail, span)
         for way, state, trail, span in exits
@@ -183,10 +182,10 @@ def _leaving(way: Way, how: str) -> str:
 
 
 def _handed(end: End, spawn: Spawn, frame: Frame) -> Verdict:
-    if spawn.function.kind == "lambda" and end.state.get(RETURNED) and not end.state.get(HANDED):
-        if _is_ignored(spawn.function, frame):
-            step = frame.step(spawn.function.span, "the lambda returns it to a library that ignores it")
-            return Verdict(Fate.DROPPED, evidence=(step,))
+    only_returned = end.state.get(RETURNED) and not end.state.get(HANDED)
+    if spawn.function.kind == "lambda" and only_returned and _is_ignored(spawn.function, frame):
+        step = frame.step(spawn.function.span, "the lambda returns it to a library that ignores it")
+        return Verdict(Fate.DROPPED, evidence=(step,))
     trail = end.trail
     if end.state.get(RETURNED):
         trail = (*trail, frame.step(end.span, "returned to the caller"))
@@ -232,7 +231,7 @@ def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
     if best is KEEPS:
         name = f"`{owner.rpartition('.')[2]}`" if owner else "what can be seen of the program"
         evidence = (*end.trail, frame.step(spawn.call.span, f"nothing in {name} waits for it or cancels it"))
-    return Verdict(best.fate, best.paths, evidence, _place_text(chosen, end, frame), owner)
+    return Verdict(best.fate, best.paths, evidence, _place_text(chosen, end), owner)
 
 
 def _in_view(place: Place, frame: Frame) -> bool:
@@ -245,7 +244,7 @@ def _in_view(place: Place, frame: Frame) -> bool:
     return owner in frame.shared.program.classes
 
 
-def _place_text(place: Place, end: End, frame: Frame) -> str:
+def _place_text(place: Place, end: End) -> str:
     for step in end.trail:
         if "kept in `" in step.message:
             return step.message.split("`")[1]

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from leaklint.model import code
 
-Node = TypeVar("Node")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 
 
-def walk(root: object, kind: type[Node] | tuple[type[Node], ...]) -> Iterator[Node]:
+@overload
+def walk(root: object, kind: type[A]) -> Iterator[A]: ...
+@overload
+def walk(root: object, kind: tuple[type[A], type[B]]) -> Iterator[A | B]: ...
+@overload
+def walk(root: object, kind: tuple[type[A], type[B], type[C]]) -> Iterator[A | B | C]: ...
+@overload
+def walk(root: object, kind: tuple[type[A], type[B], type[C], type[D]]) -> Iterator[A | B | C | D]: ...
+def walk(root: object, kind: type[object] | tuple[type[object], ...]) -> Iterator[object]:
     """Every node of a kind within `root` (a node, block or tuple of them), in source order, `root` included.
 
     The bodies of functions, lambdas and classes within are left out: they are scopes of their own.

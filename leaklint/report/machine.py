@@ -24,13 +24,14 @@ def check_json(outcomes: Sequence[Outcome]) -> str:
     """The findings, the files that could not be looked at (`errors`) and the counts (`summary`) of a run."""
     diagnostics = sorted(_diagnostics(outcomes), key=lambda found: found.sort_key)
     counts = {f"{level.value}s": sum(found.level is level for found in diagnostics) for level in Level}
+    files = sum(not isinstance(outcome, Failed) for outcome in outcomes)
     by_hand = sum(outcome.waited_by_hand for outcome in outcomes if isinstance(outcome, Checked))
     return _dump(
         {
             "version": VERSION,
             "findings": [_finding(diagnostic) for diagnostic in diagnostics],
             "errors": [_failure(outcome) for outcome in outcomes if isinstance(outcome, Failed)],
-            "summary": {"files": len(outcomes), **counts, "waited_by_hand": by_hand},
+            "summary": {"files": files, **counts, "waited_by_hand": by_hand},
         }
     )
 

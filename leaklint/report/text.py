@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from io import StringIO
 from itertools import groupby, pairwise
 
@@ -15,7 +16,7 @@ from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.style import Style
 
-from leaklint.model.diagnostic import Checked, Diagnostic, Level, Outcome, Reported
+from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Level, Outcome, Reported
 from leaklint.model.fate import Fate, Step, Task
 from leaklint.report.frame import Line, Look, Mark, Piece, Section, draw, visible, wrapped
 from leaklint.rules import Rule
@@ -65,7 +66,8 @@ def full(
     `lines_of` gives the lines of a file as it was analysed, without line ends; none if it cannot be read any more.
     """
     look = look or Look()
-    return "".join(_paint([*_finding(diagnostic, lines_of, look), ()], look) for diagnostic in diagnostics)
+    lines = lru_cache(maxsize=8)(lines_of)  # findings of one file follow one another
+    return "".join(_paint([*_finding(diagnostic, lines, look), ()], look) for diagnostic in diagnostics)
 
 
 def concise(diagnostics: Iterable[Diagnostic], *, look: Look | None = None) -> str:
@@ -120,31 +122,27 @@ def _place(path: str, line: int, column: int) -> str:
 
 def summary(outcomes: Sequence[Outcome], *, look: Look | None = None) -> str:
     """What was found in how many files, and how many tasks are waited for by hand, if no rule lists them."""
-    diagnostics = [found for outcome in outcomes if isinstance(outcome, Checked) for found in outcome.diagnostics]
-    lines: list[Line] = [_findings_line(diagnostics, len(outcomes)) if diagnostics else _clean_line(len(outcomes))]
-    by_hand = sum(
-        entry.rule is None and entry.task.fate.by_hand
-        for outcome in outcomes
-        if isinstance(outcome, Checked)
-        for entry in outcome.tasks
-    )
+    checked = [outcome for outcome in outcomes if isinstance(outcome, Checked)]
+    diagnostics = [found for outcome in checked for found in outcome.diagnostics]
+    failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
+    lines = [_findings_line(diagnostics, len(outcomes) - failed, failed)]
+    by_hand = sum(entry.rule is None and entry.task.fate.by_hand for outcome in checked for entry in outcome.tasks)
     if by_hand and not any(found.code == "LK106" for found in diagnostics):
-        verb = "task is" if by_hand == 1 else "tasks are"
-        it = "it" if by_hand == 1 else "them"
+        verb, it = ("task is", "it") if by_hand == 1 else ("tasks are", "them")
         lines.append((Piece(f"{by_hand} {verb} waited for by hand, outside any task group (--strict lists {it})."),))
     return _paint(lines, look or Look())
 
 
-def _findings_line(diagnostics: Sequence[Diagnostic], files: int) -> Line:
-    counts = Counter(diagnostic.level for diagnostic in diagnostics)
-    found = [Piece(_count(counts[level], level.value), level.value) for level in Level if counts[level]]
-    guilty = len({diagnostic.path for diagnostic in diagnostics})
-    where = _count(files, "file") if guilty == files else f"{guilty} of {_count(files, 'file')}"
-    return Piece("Found "), *_enumeration(found), Piece(f" in {where}.")
-
-
-def _clean_line(files: int) -> Line:
-    return Piece("All checks passed!", "good"), Piece(f" {_count(files, 'file')} checked.")
+def _findings_line(diagnostics: Sequence[Diagnostic], files: int, failed: int) -> Line:
+    trouble = (Piece(f" {failed} could not be looked at.", "error"),) if failed else ()
+    if diagnostics:
+        counts = Counter(diagnostic.level for diagnostic in diagnostics)
+        found = [Piece(_count(counts[level], level.value), level.value) for level in Level if counts[level]]
+        guilty = len({diagnostic.path for diagnostic in diagnostics})
+        where = _count(files, "file") if guilty == files else f"{guilty} of {_count(files, 'file')}"
+        return Piece("Found "), *_enumeration(found), Piece(f" in {where}."), *trouble
+    verdict = Piece("Found nothing.") if failed else Piece("All checks passed!", "good")
+    return verdict, Piece(f" {_count(files, 'file')} checked."), *trouble
 
 
 def _enumeration(pieces: Sequence[Piece]) -> Iterator[Piece]:

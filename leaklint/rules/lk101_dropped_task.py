@@ -127,7 +127,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _message(task: Task) -> str:
-    if task.handle is None:
+    if task.handle in (None, "_"):
         return f"nothing keeps {words.the_task(task)}: nobody can wait for it, and its errors are lost"
     return f"nobody waits for {words.the_task(task)}: its handle {words.quoted(task.handle)} is never awaited"
 

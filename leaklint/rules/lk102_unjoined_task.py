@@ -139,7 +139,7 @@ def _message(subject: Subject, task: Task) -> str:
 
 def _advice(subject: Subject, task: Task) -> str:
     if words.owned_by_class(subject, task):
-        end = f"give {words.owner_name(subject, task)} an async `close` (or `__aexit__`) that must {words.CANCEL_AND_WAIT}"
+        end = f"give {words.owner_name(subject, task)} an async `close` (or `__aexit__`) to {words.CANCEL_AND_WAIT}"
     else:
         end = f"where the program shuts down, {words.CANCEL_AND_WAIT}"
     return f"{end}; or spawn it in a task group that lives as long as the work ({words.GROUP})"

@@ -119,16 +119,20 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every task that some path leaves running."""
     for task in subject.tasks:
         if task.fate in FATES:
-            yield words.about(task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=_advice(task))
+            yield words.about(
+                task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=_advice(subject, task)
+            )
 
 
 def _message(task: Task) -> str:
     """Every kind of path; the last step of the evidence tells where the first of them leaves."""
     last = task.evidence[-1] if task.evidence else None
-    place = f" in line {last.span.line}" if last and last.path == task.path else ""
+    place = f" on line {last.span.line}" if last and last.path == task.path else ""
     kinds = [WHEN[kind].format("" if index else place) for index, kind in enumerate(task.paths)]
     return f"{words.the_task(task)} is left running when {', or when '.join(kinds)}"
 
 
-def _advice(task: Task) -> str:
+def _advice(subject: Subject, task: Task) -> str:
+    if not words.can_wait(subject, task):
+        return f"spawn it in a task group ({words.GROUP}) inside one async function, and run that with `asyncio.run`"
     return f"spawn it in a task group, which waits on every way out ({words.GROUP}); {ADVICE[task.paths[0]]}"

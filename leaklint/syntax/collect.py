@@ -15,6 +15,9 @@ from leaklint.syntax.source import Source
 DEEPEST = 90
 """Expressions nested deeper than this are folded into one `Opaque`, so that no later recursion runs out of stack."""
 
+LONGEST = 80
+"""Longer strings are not kept."""
+
 _SYMBOLS: dict[type[ast.cmpop], str] = {
     ast.Is: "is",
     ast.IsNot: "is not",
@@ -66,13 +69,12 @@ class _Collector:
         tree = self.source.tree
         end = len(self.source.lines)
         span = Span(1, 1, max(1, end), 1)
-        self.scope(tree, "module", self.module, tree.body, lambda: self.block(tree.body), span=span)
+        self.scope("module", self.module, tree.body, lambda: self.block(tree.body), span=span)
 
     # -- scopes --------------------------------------------------------------------------------------------------
 
     def scope(
         self,
-        node: ast.AST,
         kind: str,
         qualname: str,
         body: Iterable[ast.AST],
@@ -121,7 +123,6 @@ class _Collector:
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> code.Function:
         outer = self.scopes[-1]
         return self.scope(
-            node,
             "function",
             f"{outer.qualname}.{node.name}",
             node.body,
@@ -137,7 +138,6 @@ class _Collector:
     def lambda_(self, node: ast.Lambda) -> code.Function:
         span = self.span(node)
         return self.scope(
-            node,
             "lambda",
             f"{self.scopes[-1].qualname}.<lambda>",
             [node.body],
@@ -151,7 +151,7 @@ class _Collector:
         place = len(self.classes)
         self.classes.append(None)
         first = len(self.functions)
-        body = self.scope(node, "class", qualname, node.body, lambda: self.block(node.body), span=self.header(node))
+        body = self.scope("class", qualname, node.body, lambda: self.block(node.body), span=self.header(node))
         lowered = code.Class(
             qualname=qualname,
             bases=self.exprs(node.bases),
@@ -209,7 +209,9 @@ class _Collector:
     def characters(self, line: int, offset: int) -> int:
         """A byte offset into a line, in characters."""
         text = self.source.lines[line - 1]
-        return offset if text.isascii() else len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace"))
+        return (
+            offset if text.isascii() else len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace"))
+        )
 
     def header(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Span:
         """From `def` or `class` to the end of that line."""
@@ -245,8 +247,9 @@ class _Collector:
                 return self.if_(node, span)
             case ast.While(test=test, body=body, orelse=orelse):
                 return code.While(self.expr(test), self.block(body), self.block(orelse), span)
-            case ast.For(target=target, iter=iterable, body=body, orelse=orelse) | ast.AsyncFor(
-                target=target, iter=iterable, body=body, orelse=orelse
+            case (
+                ast.For(target=target, iter=iterable, body=body, orelse=orelse)
+                | ast.AsyncFor(target=target, iter=iterable, body=body, orelse=orelse)
             ):
                 is_async = isinstance(node, ast.AsyncFor)
                 return code.For(
@@ -336,8 +339,7 @@ class _Collector:
             case ast.Attribute(value=value, attr=attr):
                 return self.attribute(self.expr(value), attr, span)
             case ast.Constant(value=value):
-                small = value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) < 80)
-                return code.Constant(value if small else ..., span)
+                return code.Constant(value if _is_small(value) else ..., span)
             case ast.Call(func=func, args=args, keywords=keywords):
                 lowered = tuple([code.Keyword(keyword.arg, self.expr(keyword.value)) for keyword in keywords])
                 return code.Call(self.expr(func), self.exprs(args), lowered, span)
@@ -431,6 +433,10 @@ class _Collector:
             if not isinstance(inner, ast.Lambda):
                 stack.extend(ast.iter_child_nodes(inner))
         return code.Opaque(tuple(calls), self.span(node))
+
+
+def _is_small(value: object) -> bool:
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) < LONGEST)
 
 
 def _children(node: ast.AST) -> list[ast.expr]:

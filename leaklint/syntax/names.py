@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from leaklint.catalog import CATALOG
 
 _ASYNCIO_MODULES = frozenset(
-    """base_events coroutines events exceptions futures locks queues runners taskgroups tasks threads timeouts""".split()
+    "base_events coroutines events exceptions futures locks queues runners taskgroups tasks threads timeouts".split()
 )
 
 
@@ -83,8 +83,7 @@ def scan(body: Iterable[ast.AST], kind: str, qualname: str, *, package: str) -> 
     for name, values in assigned.items():
         # `spawn = asyncio.create_task`, the only binding of that name in the scope, is an alias
         if len(values) == 2 and values.count(None) == 1 and name not in scope.imports:
-            value = next(v for v in values if v is not None)
-            target = _dotted(value)
+            target = _dotted(next(v for v in values if v is not None))
             if target and (root := target.partition(".")[0]) in scope.imports:
                 scope.imports[name] = scope.imports[root] + target[len(root) :]
     return scope

@@ -62,8 +62,7 @@ _TOKEN = re.compile(
     | \b(?P<alias>type)\b{_GAP}+(?P<name>[^\W\d]\w*){_GAP}*(?=\[|=(?!=))
     | \b(?P<lazy>lazy)\b{_GAP}+(?=(?:import|from)\b)
     | \b(?P<handler>except)\b{_GAP}*
-    | \*\s*\w+\s*:\s*(?P<variadic>\*)(?!\*)
-    | (?<=[\[,])\s*(?P<unpack>\*)(?!\*)
+    | (?<=[\[,:])\s*(?P<unpack>\*)(?!\*)
     | {_BRACKET}
     """,
     re.VERBOSE,
@@ -114,12 +113,15 @@ def _edits(text: str, python: tuple[int, int]) -> Iterator[_Edit]:
                         yield _Edit(at - 1, at, " ", (3, 11))
                 if python < (3, 14):
                     yield from _exception_types(text, at)
-            elif match["variadic"] and python < (3, 11):
-                yield _Edit(*match.span("variadic"), " ", (3, 11))
-            elif match["unpack"] and python < (3, 11) and brackets and brackets[-1]:
+            elif match["unpack"] and python < (3, 11) and _is_new_unpacking(text, match.start(), brackets):
                 yield _Edit(*match.span("unpack"), " ", (3, 11))
     except _FaultError:
         return
+
+
+def _is_new_unpacking(text: str, start: int, brackets: list[bool]) -> bool:
+    """Whether a star here is one of `a[*b]` and `def f(*args: *Ts)`, rather than of a call or a display."""
+    return bool(brackets) and (brackets[-1] or text[start - 1] == ":")
 
 
 def _is_subscript(text: str, bracket: int) -> bool:

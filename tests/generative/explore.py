@@ -4,11 +4,12 @@ The function under test is `async def host(env)`. Whatever it cannot know in adv
 
 - `env.child(n)`: the coroutine of a task; n numbers the place that spawns it
 - `await env.step()`: something that takes time: returns, raises, or is where the host is cancelled
-- `env.call()`, `env.cond()`, `env.items()`: return, choose a branch, give nought to two items; or raise
+- `env.call()`, `env.cond()`, `env.batch()`: return, choose a branch, give nought to two items; or raise
 - `env.more()`: like `cond`, but true at most twice in a run
 
 The loop is asyncio's own with a clock that stands still. Whenever nothing is ready to run, the explorer picks what
-happens next: a step ends, a task somebody waits for ends, a time-out fires, or the host is cancelled (once in a run).
+happens next: a step ends, a task somebody waits for ends, a time-out fires, or the host is cancelled (once in a run, and
+once more if it has spawned a task since).
 A run is the list of those decisions; runs are repeated until every list has been tried or the limit is reached, those
 with the fewest surprises first.
 
@@ -32,7 +33,7 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 LOOPS = 2
-"""How often a loop over `env.items()` runs at most, and how often `env.more()` says yes."""
+"""How often a loop over `env.batch()` runs at most, and how often `env.more()` says yes."""
 
 
 class Failure(Exception):
@@ -46,7 +47,8 @@ class State(str, Enum):
     LEFT = "is left running"
     CANCELLED = "is left running, cancelled"
     INTERRUPTED = "is left running, cancelled before the host was"
-    """It had been cancelled already (or was by the same stroke) when the host's own cancellation ended the host."""
+    """It had been cancelled already, or was by the same stroke, when the host was cancelled and ended by that (perhaps
+    with another error on top of it)."""
 
 
 class Sighting(NamedTuple):
@@ -89,10 +91,11 @@ def explore(source: str, *, max_runs: int = 1000, max_decisions: int = 30) -> Ex
 
     A run that would make more than `max_decisions` decisions, or that waits for ever, is cut off and not counted.
     """
-    namespace: dict[str, Any] = {"print": lambda *_values: None}
+    namespace: dict[str, Any] = {"print": _silent}
     exec(compile(source, "<program>", "exec"), namespace)
-    errors = (Failure, ValueError) if "ValueError" in source else (Failure,)
+    errors = (Failure, *(error for error in (ValueError, asyncio.TimeoutError) if error.__name__ in source))
     hasty = ".done()" in source or ".cancel()" in source
+    mixed = "pool" in source or "pending" in source
     paths: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
     order = itertools.count(1)
     runs: list[Run] = []
@@ -104,7 +107,7 @@ def explore(source: str, *, max_runs: int = 1000, max_decisions: int = 30) -> Ex
         try:
             while paths and tried < max_runs:
                 surprises, _, path = heapq.heappop(paths)
-                env = Environment(loop, path, errors=errors, hasty=hasty, max_decisions=max_decisions)
+                env = Environment(loop, path, errors=errors, hasty=hasty, mixed=mixed, max_decisions=max_decisions)
                 run = env.run(namespace["host"])
                 tried += 1
                 if env.slipped:
@@ -116,6 +119,10 @@ def explore(source: str, *, max_runs: int = 1000, max_decisions: int = 30) -> Ex
         finally:
             loop.close()
     return Exploration(tuple(runs), exhaustive=not paths and not slipped)
+
+
+def _silent(*_values: object) -> None:
+    """The `print` of the programs, which may also be the callback of a task and is no waiting then."""
 
 
 class _Decision(NamedTuple):
@@ -176,6 +183,8 @@ class _Child:
 
     site: int
     name: str
+    rank: int
+    """Its place in sets."""
     task: _Task | None = None
     gate: asyncio.Future[None] | None = None
     """What it waits for, once it has started."""
@@ -194,8 +203,11 @@ class _Child:
 class _Task(asyncio.Task[None]):
     """A task that notes its cancellation and knows whether anybody waits for it."""
 
-    child: _Child
-    waiters = 0
+    def __init__(self, coroutine: Coroutine[Any, Any, None], child: _Child, **options: Any) -> None:
+        self.child = child
+        self.waiters = 0
+        super().__init__(coroutine, **options)
+        child.task = self
 
     def cancel(self, msg: object = None) -> bool:
         if self.done():
@@ -204,12 +216,15 @@ class _Task(asyncio.Task[None]):
         # asyncio would never start a task that is cancelled this early; the adversary has started already.
         return self.child.gate is None or super().cancel(msg)
 
-    def add_done_callback(self, *args: Any, **kwargs: Any) -> None:
-        self.waiters += 1
-        super().add_done_callback(*args, **kwargs)
+    def __hash__(self) -> int:
+        return self.child.rank
 
-    def remove_done_callback(self, *args: Any) -> int:
-        removed = super().remove_done_callback(*args)
+    def add_done_callback(self, callback: Callable[[Any], object], /, **options: Any) -> None:
+        self.waiters += callback is not _silent
+        super().add_done_callback(callback, **options)
+
+    def remove_done_callback(self, callback: Callable[[Any], object], /) -> int:
+        removed = super().remove_done_callback(callback)
         self.waiters -= removed
         return removed
 
@@ -223,7 +238,14 @@ class Environment:
     """The `env` of one run: it decides as `path` says, and after the end of that takes the first option every time."""
 
     def __init__(
-        self, loop: _Loop, path: Sequence[int], *, errors: Sequence[type[Exception]], hasty: bool, max_decisions: int
+        self,
+        loop: _Loop,
+        path: Sequence[int],
+        *,
+        errors: Sequence[type[Exception]],
+        hasty: bool,
+        mixed: bool,
+        max_decisions: int,
     ) -> None:
         self.decisions: list[_Decision] = []
         self.slipped = False
@@ -236,9 +258,12 @@ class Environment:
         self._children: dict[object, _Child] = {}
         """By their coroutines."""
         self._host: asyncio.Task[None] | None = None
-        self._host_cancelled = False
+        self._cancels_left = 2
+        self._spawned_since_cancel = True
         self._step: asyncio.Future[None] | None = None
         self._more = LOOPS
+        self._mixed = mixed
+        self._backward = False
         self._run: Run | None = None
         self._over = False
 
@@ -255,7 +280,11 @@ class Environment:
 
     def child(self, site: int) -> Coroutine[Any, Any, None]:
         number = 1 + sum(child.site == site for child in self._children.values())
-        child = _Child(site, f"task {site}" if number == 1 else f"task {site} (number {number})")
+        rank = 1 + len(self._children)
+        if rank == 2 and self._mixed:
+            self._backward = self._over or self._decide("sets go", ["forward", "backward"]) == 1
+        name = f"task {site}" if number == 1 else f"task {site} (number {number})"
+        child = _Child(site, name, -2 - rank if self._backward else rank)
         coroutine = self._live(child)
         self._children[coroutine] = child
         return coroutine
@@ -278,8 +307,8 @@ class Environment:
         self._more -= answer
         return answer
 
-    def items(self) -> range:
-        return range(self._answer("items", {"gives 1": 1, "gives 2": 2, "gives 0": 0}))
+    def batch(self) -> range:
+        return range(self._answer("batch", {"gives 1": 1, "gives 2": 2, "gives 0": 0}))
 
     # -- the host and its tasks
 
@@ -308,10 +337,8 @@ class Environment:
         self._loop.stop()
 
     def _spawn(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        task = _Task(coroutine, loop=loop, **options)
-        task.child = self._children[coroutine]
-        task.child.task = task
-        return task
+        self._spawned_since_cancel = True
+        return _Task(coroutine, self._children[coroutine], loop=loop, **options)
 
     async def _live(self, child: _Child) -> None:
         """The life of a task: it waits at a gate, and when it is cancelled there, at a second one."""
@@ -377,12 +404,13 @@ class Environment:
                     yield from _endings(child.name, child.gate, self._errors)
             if timeout is not None:
                 yield "time-out", partial(self._loop.advance, timeout)
-        if not self._host_cancelled:
+        if self._spawned_since_cancel and self._cancels_left:
             yield "host is cancelled", self._cancel_host
 
     def _cancel_host(self) -> None:
         assert self._host is not None
-        self._host_cancelled = True
+        self._cancels_left -= 1
+        self._spawned_since_cancel = False
         self._host.cancel()
         for child in self._children.values():
             child.cancelled_before_host = child.cancelled
@@ -397,6 +425,6 @@ def _endings(name: str, future: asyncio.Future[None], errors: Sequence[type[Exce
 def _sight(child: _Child, end: str) -> Sighting:
     if child.task is not None and child.task.done():
         return Sighting(child.site, State.ENDED, waited=not child.hasty)
-    if child.cancelled_before_host and end == "is cancelled":
+    if child.cancelled_before_host and end != "returns":
         return Sighting(child.site, State.INTERRUPTED, waited=False)
     return Sighting(child.site, State.CANCELLED if child.cancelled else State.LEFT, waited=False)

@@ -16,16 +16,20 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 HEADER = "import asyncio\nfrom contextlib import suppress\n\n\nasync def host(env):\n"
-CAUGHT = (
-    " ValueError",
-    " asyncio.TimeoutError",
-    " Exception",
-    " asyncio.CancelledError",
-    " (Exception, asyncio.CancelledError)",
-    " BaseException",
-    "",
-)
-"""What handlers catch, a narrower kind before a wider one."""
+CAUGHT = [
+    [" Exception"],
+    [" asyncio.CancelledError"],
+    [" BaseException"],
+    [" ValueError"],
+    [" asyncio.TimeoutError"],
+    [" (Exception, asyncio.CancelledError)"],
+    [""],
+    [" asyncio.CancelledError", " Exception"],
+    [" ValueError", " Exception"],
+    [" ValueError", ""],
+    [" Exception", " BaseException"],
+]
+"""What the handlers of a `try` catch; each has something left to catch."""
 SPAWNERS = ["asyncio.create_task"] * 3 + ["asyncio.ensure_future", "asyncio.get_running_loop().create_task"]
 GROUPS = ("ts", "pool")
 SUPPRESS = "with suppress(asyncio.CancelledError):"
@@ -228,17 +232,17 @@ def _spawn(draw: DrawFn, scope: _Scope) -> Block:
 
 
 def _spawn_into(draw: DrawFn, scope: _Scope, spawn: str) -> Block:
+    """Several tasks in a list or a set; never one alone, whose fate may be better than that of a member of a group."""
     name = draw(st.sampled_from(GROUPS))
-    add = f"{name}.append({spawn})" if name == "ts" else f"{name}.add({spawn})"
-    fresh = "[]" if name == "ts" else "set()"
-    start = () if name in scope.groups else _block(f"{name} = {fresh}")
     scope.groups.add(name)
     how = draw(st.sampled_from(["loop", "add", "comprehension", "display"]))
-    if how == "add":
-        return start + _block(add)
-    if how == "loop":
-        return start + _compound(("for _ in env.items():", _block(add)))
-    inside = spawn if how == "display" else f"{spawn} for _ in env.items()"
+    other = _spawn_expression(draw)
+    if how in ("loop", "add"):
+        start, add = (f"{name} = []", f"{name}.append") if name == "ts" else (f"{name} = set()", f"{name}.add")
+        if how == "add":
+            return _block(start, f"{add}({spawn})", f"{add}({other})")
+        return _block(start) + _compound(("for _ in env.batch():", _block(f"{add}({spawn})")))
+    inside = f"{spawn}, {other}" if how == "display" else f"{spawn} for _ in env.batch()"
     return _block(f"{name} = [{inside}]" if name == "ts" else f"{name} = {{{inside}}}")
 
 
@@ -300,7 +304,8 @@ def _wait_for_group(draw: DrawFn, name: str) -> Block:
         each("x.cancel()"),
         each("x.cancel()") + _block(f"await asyncio.gather(*{name}, return_exceptions=True)"),
         each("x.cancel()") + if_any(_block(f"await asyncio.wait({name})")),
-        _compound((f"while {name}:", _block(f"await {name}.pop()"))),
+        # A list gives its last member first, which is more than leaklint knows of lists.
+        _compound((f"while {name}:", _block(f"await {name}.pop()"))) if name == "pool" else each("await x"),
         _compound((f"for x in {name}:", _compound(("with suppress(Exception):", _block("await x"))))),
     ]))  # fmt: skip
 
@@ -348,9 +353,9 @@ def _rename(draw: DrawFn, scope: _Scope) -> Block:
         scope.bound.discard(name)
         scope.tasks.discard(name)
         return _block(f"del {name}")
-    if kind == "collect" and name in scope.tasks:
+    if kind == "collect" and {name, other} <= scope.tasks:
         scope.groups.add("ts")
-        return _block(f"ts = [{name}]")
+        return _block(f"ts = [{name}, {other}]")
     if kind == "none":
         scope.tasks.discard(name)
         return _block(f"{name} = None")
@@ -393,7 +398,7 @@ def _statements_of_two(draw: DrawFn, scope: _Scope) -> Block:
 
 
 def _loop(draw: DrawFn, scope: _Scope) -> Block:
-    header = draw(st.sampled_from(["for _ in env.items():", "while env.more():", "while True:"]))
+    header = draw(st.sampled_from(["for _ in env.batch():", "while env.more():", "while True:"]))
     inner = scope.inner(in_loop=True)
     body = _statements(draw, inner, 2)
     if header == "while True:":
@@ -405,17 +410,17 @@ def _loop(draw: DrawFn, scope: _Scope) -> Block:
 
 def _try(draw: DrawFn, scope: _Scope) -> Block:
     body, after = scope.inner(), scope.inner()
-    parts = [("try:", _statements(draw, body, 3))]
+    parts = [("try:", _fallible(draw, _statements(draw, body, 3)))]
     # What the body bound may be missing in a handler, what it dropped may be gone.
     after.meet(scope, body)
     ends = [body]
     shape = draw(st.sampled_from(["except", "finally", "both", "else"]))
     if shape != "finally":
-        for number in sorted(draw(st.sets(st.integers(0, len(CAUGHT) - 1), min_size=1, max_size=2))):
+        for kind in draw(st.sampled_from(CAUGHT)):
             handler = after.inner()
             last = draw(st.sampled_from(["", "raise", "return"]))
             lines = _statements(draw, handler, 2) if not last or draw(st.booleans()) else ()
-            parts.append((f"except{CAUGHT[number]}:", lines + (_block(last) if last else ())))
+            parts.append((f"except{kind}:", lines + (_block(last) if last else ())))
             ends += [] if last else [handler]
     if shape == "else":
         parts.append(("else:", _statements(draw, body, 2)))
@@ -428,11 +433,19 @@ def _try(draw: DrawFn, scope: _Scope) -> Block:
     return _compound(*parts)
 
 
+def _fallible(draw: DrawFn, body: Block) -> Block:
+    """The body of a `try` that may fail: leaklint takes it that every handler is there for something."""
+    if any("await env.step()" in line for line in _lines(body, "")):
+        return body
+    step = _block("await env.step()")
+    return step + body if draw(st.booleans()) else body + step
+
+
 def _idiom(draw: DrawFn, scope: _Scope) -> Block:
     """What people write: a body under `try`, and an end of the task in `finally` or in a handler."""
     inner = scope.inner()
     end = _end_of(draw, scope)
-    body = _statements(draw, inner, 2)
+    body = _fallible(draw, _statements(draw, inner, 2))
     scope.meet(scope, inner)
     shape = draw(st.sampled_from(["finally", "finally", "except", "except and after", "suppress"]))
     if shape == "finally":

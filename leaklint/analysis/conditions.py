@@ -1,0 +1,166 @@
+"""Conditions: what is known of the task where they hold, and where they do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from leaklint.analysis.frame import Frame
+from leaklint.analysis.kinds import last_name
+from leaklint.analysis.state import (
+    Empty,
+    Handle,
+    Holder,
+    Items,
+    Result,
+    State,
+    Status,
+    Trail,
+    Waiter,
+    element_of,
+    holds,
+)
+from leaklint.analysis.storing import assign
+from leaklint.model import code
+from leaklint.model.code import Expr
+from leaklint.model.fate import PathKind
+from leaklint.model.walk import text
+
+Branches = tuple[list[Result], list[Result]]
+"""The outcomes in which a condition holds, and those in which it does not."""
+
+
+def branch(test: Expr, state: State, trail: Trail, frame: Frame) -> Branches:
+    """The outcomes in which a condition holds, and those in which it does not; values are those of the condition."""
+    match test:
+        case code.Not(value=value):
+            true, false = branch(value, state, trail, frame)
+            return false, true
+        case code.Boolean(op=op, values=values):
+            return _branch_boolean(op, values, state, trail, frame)
+        case code.Constant(value=value) if value is not ...:
+            here = [Result(state, trail, None)]
+            return (here, []) if value else ([], here)
+        case code.Compare():
+            return _branch_compare(test, state, trail, frame)
+        case code.Call(func=code.Attribute(value=value, attr="done" | "cancelled" as attr)):
+            return _branch_done(value, attr, state, trail, frame)
+        case code.Call(func=code.Global(path="builtins.all"), args=[code.Comprehension() as inner]):
+            return _branch_all(inner, state, trail, frame)
+        case code.Call(func=code.Global(path="builtins.isinstance" | "asyncio.isfuture" | "inspect.isawaitable")):
+            points = frame.evaluate_all(test.args, state, trail)
+            true = [Result(s, t, None) for s, t, _ in points]
+            return true, [Result(s, t, None) for s, t, values in points if not holds(values[0] if values else None)]
+    return _remembered(test, state, trail, frame)
+
+
+def _remembered(test: Expr, state: State, trail: Trail, frame: Frame) -> Branches:
+    true: list[Result] = []
+    false: list[Result] = []
+    for point in frame.evaluate(test, state, trail):
+        if holds(point.value):
+            true.append(point)
+            continue
+        holding, failing = _known(test, point, frame)
+        true += holding
+        false += failing
+    return true, false
+
+
+def _known(test: Expr, point: Result, frame: Frame) -> Branches:
+    """Both branches of a condition that nothing is known of, unless this path has decided it before."""
+    condition = text(test)
+    if condition not in frame.repeated:
+        return [point], [point]
+    known = dict(point.state.assumed).get(condition)
+    if known is None:
+        return [_assume(condition, point, outcome=True)], [_assume(condition, point, outcome=False)]
+    return ([point], []) if known else ([], [point])
+
+
+def _assume(condition: str, point: Result, *, outcome: bool) -> Result:
+    assumed = point.state.assumed | {(condition, outcome)}
+    return point._replace(state=replace(point.state, assumed=assumed))
+
+
+def _branch_boolean(op: str, values: tuple[Expr, ...], state: State, trail: Trail, frame: Frame) -> Branches:
+    going_on = [Result(state, trail, None)]
+    settled: list[Result] = []
+    for value in values:
+        following: list[Result] = []
+        for point in going_on:
+            true, false = branch(value, point.state, point.trail, frame)
+            following += true if op == "and" else false
+            settled += false if op == "and" else true
+        going_on = following
+    return (going_on, settled) if op == "and" else (settled, going_on)
+
+
+def _branch_compare(test: code.Compare, state: State, trail: Trail, frame: Frame) -> Branches:
+    true: list[Result] = []
+    false: list[Result] = []
+    negated = test.op in ("is not", "!=", "not in")
+    for s, t, (left, right) in frame.evaluate_all((test.left, test.right), state, trail):
+        outcome: bool | None = None
+        if test.op in ("in", "not in"):
+            if isinstance(left, Handle):
+                outcome = True if isinstance(right, Holder | Items) else False if isinstance(right, Empty) else None
+        elif test.op not in ("is", "is not", "==", "!="):
+            pass
+        elif isinstance(test.right, code.Constant) and test.right.value is None:
+            outcome = False if holds(left) else None
+        elif _is_current_task(test.left) or _is_current_task(test.right):
+            outcome = False if holds(left) or holds(right) else None
+        elif isinstance(left, Handle) and isinstance(right, Handle):
+            outcome = True
+        if outcome is None:
+            remembered_true, remembered_false = _known(test, Result(s, t, None), frame)
+            true += remembered_true
+            false += remembered_false
+        elif outcome != negated:
+            true.append(Result(s, t, None))
+        else:
+            false.append(Result(s, t, None))
+    return true, false
+
+
+def _is_current_task(expr: Expr) -> bool:
+    return isinstance(expr, code.Call) and last_name(expr.func) == "current_task"
+
+
+def _branch_done(receiver: Expr, attr: str, state: State, trail: Trail, frame: Frame) -> Branches:
+    true: list[Result] = []
+    false: list[Result] = []
+    for point in frame.evaluate(receiver, state, trail):
+        here = Result(point.state, point.trail, None)
+        if isinstance(point.value, Handle):
+            seen = here.state.with_status(Status.SEEN_DONE) if here.state.alive else here.state
+            true.append(here._replace(state=seen))
+            if attr == "cancelled" or here.state.alive:
+                false.append(here)
+        elif isinstance(point.value, Waiter) and attr == "done" and _is_whole(point.value):
+            # a future that waits for the task: when it is done, so is the task
+            true.append(here._replace(state=here.state.ended()))
+            false.append(here)
+        else:
+            true.append(here)
+            false.append(here)
+    return true, false
+
+
+def _is_whole(waiter: Waiter) -> bool:
+    return waiter.partial is None and PathKind.SIBLING not in waiter.leaves
+
+
+def _branch_all(inner: code.Comprehension, state: State, trail: Trail, frame: Frame) -> Branches:
+    """`all(t.done() for t in tasks)`: when it holds, it holds for the task."""
+    points = frame.evaluate(inner.clauses[0].iterable, state, trail)
+    true: list[Result] = []
+    false: list[Result] = []
+    for point in points:
+        if len(inner.clauses) == 1 and holds(point.value) and not inner.clauses[0].conditions:
+            for bound in assign(inner.clauses[0].target, element_of(point.value), point.state, point.trail, frame):
+                true += branch(inner.element, bound.state, bound.trail, frame)[0]
+        else:
+            true.append(point)
+        false.append(point)
+    return true, false

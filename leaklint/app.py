@@ -1,0 +1,127 @@
+"""The use cases: which files are checked with which settings, and what came of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from leaklint.adapters import pool
+from leaklint.adapters.files import Exclusion, File, Layout, discover, display_path, read, working_directory
+from leaklint.engine import check_source
+from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Outcome, Reported
+from leaklint.model.facts import Unparsable
+from leaklint.policy.config import Overrides, Settings
+from leaklint.syntax.source import decode
+
+__all__ = ["Options", "Run", "check", "check_stdin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line, or a caller of the API, asks for."""
+
+    overrides: Overrides = field(default_factory=Overrides)
+    """Go before what the configuration says. Patterns to exclude are relative to the working directory."""
+    isolated: bool = False
+    """No configuration is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a run."""
+
+    outcomes: tuple[Outcome, ...]
+    """One for each file, and one for each directory that could not be read; sorted by path."""
+    _sources: dict[str, str | bytes] = field(default_factory=dict, repr=False, compare=False)
+    """By path, where its source can be read again: a location, or the source itself."""
+
+    @property
+    def checked(self) -> tuple[Checked, ...]:
+        """The files that were looked at."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Checked))
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All findings, by path, line and column."""
+        return tuple(diagnostic for outcome in self.checked for diagnostic in outcome.diagnostics)
+
+    @property
+    def tasks(self) -> tuple[Reported, ...]:
+        """All spawns, by path, line and column."""
+        return tuple(task for outcome in self.checked for task in outcome.tasks)
+
+    @property
+    def failures(self) -> tuple[Failed, ...]:
+        """The files and directories that could not be looked at."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Failed))
+
+    def lines_of(self, path: str) -> Sequence[str]:
+        """The lines of a file, without line ends, to be shown beside findings; none if it cannot be read any more."""
+        source = self._sources.get(path)
+        data = read(File(path, source, module="", explicit=True)) if isinstance(source, str) else source
+        return _lines(data, path) if isinstance(data, bytes) else ()
+
+
+def check(
+    paths: Iterable[str],
+    *,
+    options: Options,
+    jobs: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Check files and all Python files in directories; each is configured by the nearest `pyproject.toml`.
+
+    `jobs` is the number of worker processes (None: what fits the work and the machine; 1: none). `on_progress` is
+    called with the number of files done and that of all files.
+
+    Raises `UserError` for a path that does not exist and for a mistake in a configuration.
+    """
+    configuration = _Configuration(options)
+    found = discover(paths, exclusion_for=configuration.exclusion, layout=configuration.layout)
+    work = [pool.Job(file, configuration.settings(os.path.dirname(file.location))) for file in found.files]
+    outcomes = [*found.failures, *pool.run(work, workers=jobs, on_progress=on_progress)]
+    return Run(
+        tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
+        {file.path: file.location for file in found.files},
+    )
+
+
+def check_stdin(data: bytes, *, filename: str, options: Options) -> Run:
+    """Check source that came by standard input as if it were in a file of this name, which need not exist."""
+    configuration = _Configuration(options)
+    path = display_path(filename)
+    settings = configuration.settings(os.path.dirname(os.path.abspath(filename)))
+    module = configuration.layout.module_name(filename)
+    outcome = check_source(data, path=path, module=module, settings=settings, always_parse=True)
+    return Run((outcome,), {path: data})
+
+
+class _Configuration:
+    """What is configured where, each directory looked up once."""
+
+    def __init__(self, options: Options) -> None:
+        self.layout = Layout()
+        self._options = options
+        self._settings: dict[str, Settings] = {}
+
+    def settings(self, directory: str) -> Settings:
+        if self._options.isolated:
+            return Settings.default().override(self._options.overrides)
+        project = self.layout.project(directory)
+        if project.root not in self._settings:
+            self._settings[project.root] = project.settings.override(self._options.overrides)
+        return self._settings[project.root]
+
+    def exclusion(self, directory: str) -> Exclusion:
+        if self._options.overrides.exclude is not None:
+            return Exclusion(working_directory(), self._options.overrides.exclude)
+        if self._options.isolated:
+            return Exclusion(directory, ())
+        project = self.layout.project(directory)
+        return Exclusion(project.root, project.settings.exclude)
+
+
+def _lines(data: bytes, path: str) -> Sequence[str]:
+    text = decode(data, path=path)
+    return data.decode("latin-1").split("\n") if isinstance(text, Unparsable) else text.split("\n")
