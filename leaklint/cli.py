@@ -139,10 +139,11 @@ def tasks(**given: Any) -> int:
     run = _run(request)
     look = _look(request.color)
     if request.format == "json":
-        return _finish(request, run, machine.tasks_json(run.outcomes), CLEAN, look)
-    result = text.tasks_table(run.tasks, look=look)
+        result = machine.tasks_json(run.outcomes)
+    else:
+        result = text.tasks_table(run.tasks, look=look)
+        result += "" if request.terse else text.tasks_summary(run.tasks, look=look)
     if not request.terse:
-        result += text.tasks_summary(run.tasks, look=look)
         for found in run.diagnostics:
             if found.code == "LK001":
                 _say(f"{found.path}:{found.span.line}:{found.span.column}: {found.message}", "warning")
@@ -214,7 +215,8 @@ def _run(request: Request) -> Run:
     if not run.outcomes and not request.terse:
         _say(f"no Python files found in {', '.join(paths)}", "warning")
     if request.verbose:
-        _say(f"{len(run.outcomes)} files looked at in {time.monotonic() - started:.2f} s")
+        files = "1 file" if len(run.outcomes) == 1 else f"{len(run.outcomes)} files"
+        _say(f"{files} looked at in {time.monotonic() - started:.2f} s")
     return run
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
+import re
 import subprocess
 import sys
-import time
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from leaklint import __version__, cli
+
+from leaklint import __version__, app, cli
+from leaklint.app import Run
+from leaklint.model.diagnostic import Failed
 from leaklint.report import machine, text
 from leaklint.rules import all_rules, find_rule
 
@@ -30,7 +34,32 @@ async def main():
 
 async def work(): ...
 """
+HELP = (
+    "spawn it in a task group that is left before `main` returns (`anyio.create_task_group()`, or `asyncio.TaskGroup()` "
+    "on Python 3.11+); if it must run on, spawn it in a group that the caller passes in"
+)
+FRAME = """\
+error[LK101]: nothing keeps the task of `work`: nobody can wait for it, and its errors are lost  (dropped-task)
+ --> {path}:5:5
+   │
+ 5 │     asyncio.create_task(work())
+   │     ^^^^^^^^^^^^^^^^^^^^^^^^^^^ spawned here
+   │
+   = help: {help}
+   = docs: leaklint rule LK101
+
+"""
+FRAME = FRAME.replace("{help}", ("\n" + " " * 11).join(textwrap.wrap(HELP, 140 - 11, break_on_hyphens=False)))
+LINE = "{path}:5:5: LK101 nothing keeps the task of `work`: nobody can wait for it, and its errors are lost\n"
 CLEAN = "import asyncio\n\nasyncio.run(asyncio.sleep(1))\n"
+BY_HAND = """\
+import asyncio
+
+
+async def main():
+    task = asyncio.create_task(asyncio.sleep(1))
+    await task
+"""
 
 
 @pytest.fixture
@@ -51,15 +80,16 @@ def leaklint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     return run
 
 
-def process(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+def process(*args: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command line as a process of its own."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     return subprocess.run(
         [sys.executable, "-m", "leaklint", *args],
         capture_output=True,
         text=True,
         check=False,
-        env={**environment, **options.pop("env", {})},
-        **options,
+        cwd=cwd,
+        env={**inherited, "PYTHONPATH": str(Path(cli.__file__).parents[1]), **(env or {})},
     )
 
 
@@ -248,3 +278,302 @@ def test_a_narrow_encoding_is_no_error() -> None:
     run = process("rule", "LK\u00e9", env={"PYTHONIOENCODING": "ascii"})
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == "leaklint: error: unknown rule `LK\\xe9`; `leaklint rule --all` shows them all\n"
+
+
+# -- check ---------------------------------------------------------------------------------------------------------
+
+
+def test_check(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    (tmp_path / "b.py").write_text(CLEAN)
+    found = (1, FRAME.format(path="a.py") + "Found 1 error in 1 of 2 files.\n", "")
+    assert leaklint("check") == found
+    assert leaklint("check", ".") == found
+    assert leaklint("check", "a.py", "b.py") == found
+    assert leaklint("check", "--output-format", "full") == found
+    assert leaklint("check", "b.py") == (0, "All checks passed! 1 file checked.\n", "")
+
+
+def test_check_formats(leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    concise = (1, LINE.format(path="a.py") + "Found 1 error in 1 file.\n", "")
+    assert leaklint("check", "--format", "concise") == concise
+    assert leaklint("check", "--output-format=concise") == concise
+    code, shown, said = leaklint("check", "--format", "json")
+    assert (code, said) == (1, "")
+    assert [(found["path"], found["line"], found["code"]) for found in json.loads(shown)["findings"]] == [
+        ("a.py", 5, "LK101")
+    ]
+    monkeypatch.setenv("LEAKLINT_OUTPUT_FORMAT", "concise")
+    assert leaklint("check") == concise
+    assert leaklint("check", "--format", "json") == (code, shown, said)
+    monkeypatch.setenv("LEAKLINT_OUTPUT_FORMAT", "xml")
+    code, shown, said = leaklint("check")
+    assert (code, shown) == (2, "")
+    assert "'xml' is not one of 'full', 'concise', 'json'." in said
+
+
+def test_check_in_colour(leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    message = "nothing keeps the task of `work`: nobody can wait for it, and its errors are lost"
+    coloured = (
+        1,
+        f"a.py:5:5: \x1b[1;91mLK101\x1b[0m {message}\nFound \x1b[1;91m1 error\x1b[0m in 1 file.\n",
+        "",
+    )
+    assert leaklint("check", "--format", "concise", "--color", "always") == coloured
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert leaklint("check", "--format", "concise") == coloured
+    plain = (1, LINE.format(path="a.py") + "Found 1 error in 1 file.\n", "")
+    assert leaklint("check", "--format", "concise", "--color", "never") == plain
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert leaklint("check", "--format", "concise") == plain
+
+
+def test_what_is_written(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    line = LINE.format(path="a.py")
+    check = ("check", "--format", "concise")
+    assert leaklint(*check, "--quiet") == (1, line, "")
+    assert leaklint(*check, "-q") == (1, line, "")
+    assert leaklint(*check, "--silent") == (1, "", "")
+    assert leaklint(*check, "-s") == (1, "", "")
+    assert leaklint(*check, "--exit-zero") == (0, line + "Found 1 error in 1 file.\n", "")
+    code, shown, said = leaklint(*check, "--verbose")
+    assert (code, shown) == (1, line + "Found 1 error in 1 file.\n")
+    assert re.fullmatch(r"leaklint: 1 file looked at in \d+\.\d\d s\n", said)
+    (tmp_path / "a.py").write_text(CLEAN)
+    assert leaklint("check", "-q") == (0, "", "")
+
+
+def test_selecting_rules(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    clean = (0, "All checks passed! 1 file checked.\n", "")
+    found = (1, LINE.format(path="a.py") + "Found 1 error in 1 file.\n", "")
+    check = ("check", "--format", "concise")
+    assert leaklint(*check, "--ignore", "LK101") == clean
+    assert leaklint(*check, "--ignore", "LK102, dropped-task") == clean
+    assert leaklint(*check, "--select", "LK102,LK103") == clean
+    assert leaklint(*check, "--select", "LK102", "--select", "dropped-task") == found
+    assert leaklint(*check, "--select", "all", "--ignore", "LK1") == clean
+    for option in ("--select", "--ignore"):
+        message = f"{option}: unknown rule `droped-task`, did you mean `dropped-task`?"
+        assert leaklint(*check, option, "LK101,droped-task") == (2, "", f"leaklint: error: {message}\n")
+
+
+def test_tasks_waited_for_by_hand(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(BY_HAND)
+    passed = "All checks passed! 1 file checked.\n"
+    by_hand = "1 task is waited for by hand, outside any task group (--strict lists it).\n"
+    assert leaklint("check") == (0, passed + by_hand, "")
+    code, shown, said = leaklint("check", "--strict", "--format", "concise")
+    assert (code, said) == (1, "")
+    assert shown.startswith("a.py:5:12: LK106 ")
+    assert shown.endswith("\nFound 1 note in 1 file.\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.leaklint]\nstrict = true\n")
+    assert leaklint("check", "--format", "concise") == (1, shown, "")
+    assert leaklint("check", "--no-strict") == (0, passed + by_hand, "")
+    assert leaklint("check", "--isolated") == (0, passed + by_hand, "")
+
+
+def test_configuration(leaklint: Leaklint, tmp_path: Path) -> None:
+    for name in ("a.py", "b.py", "c.py"):
+        (tmp_path / name).write_text(DROPPED)
+    (tmp_path / "pyproject.toml").write_text('[tool.leaklint]\nexclude = ["b.py"]\nignore = ["LK101"]\n')
+    assert leaklint("check") == (0, "All checks passed! 2 files checked.\n", "")
+    assert leaklint("check", "--exclude", "a.*, b.py", "--ignore", "LK102", "-q", "--format", "concise") == (
+        1,
+        LINE.format(path="c.py"),
+        "",
+    )
+    assert leaklint("check", "--isolated", "-q", "--format", "concise") == (
+        1,
+        "".join(LINE.format(path=name) for name in ("a.py", "b.py", "c.py")),
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '[tool.leaklint]\nselct = ["LK101"]\n',
+            (
+                "pyproject.toml: unknown key `selct` in [tool.leaklint], did you mean `select`? "
+                "(valid keys: `exclude`, `ignore`, `select`, `strict`)"
+            ),
+        ),
+        ('[tool.leaklint]\nstrict = "yes"\n', "pyproject.toml: `strict` must be true or false, not a string"),
+        ('[tool.leaklint]\nselect = ["LK9"]\n', "pyproject.toml: `select`: unknown rule `LK9`"),
+        (
+            "[tool.leaklint\n",
+            "pyproject.toml:1:15: not valid TOML: Expected ']' at the end of a table declaration",
+        ),
+    ],
+)
+def test_mistakes_in_the_configuration(leaklint: Leaklint, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.py").write_text(CLEAN)
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert leaklint("check") == (2, "", f"leaklint: error: {message}\n")
+    assert leaklint("tasks") == (2, "", f"leaklint: error: {message}\n")
+    assert leaklint("check", "--isolated") == (0, "All checks passed! 1 file checked.\n", "")
+
+
+def test_missing_path(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "source.py").write_text(CLEAN)
+    message = "leaklint: error: no such file or directory: `sorce.py`, did you mean `source.py`?\n"
+    assert leaklint("check", "sorce.py") == (2, "", message)
+    assert leaklint("tasks", "source.py", "sorce.py") == (2, "", message)
+
+
+def test_nothing_to_check(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    warning = "leaklint: warning: no Python files found in empty\n"
+    assert leaklint("check", "empty") == (0, "All checks passed! 0 files checked.\n", warning)
+    assert leaklint("tasks", "empty") == (0, "Found no tasks.\n", warning)
+    assert leaklint("check", "-q", "empty") == (0, "", "")
+    code, shown, said = leaklint("check", "--format", "json", "empty")
+    assert (code, json.loads(shown)["findings"], said) == (0, [], warning)
+
+
+def test_standard_input(leaklint: Leaklint, tmp_path: Path) -> None:
+    check = ("check", "--format", "concise", "-q")
+    assert leaklint(*check, "-", stdin=DROPPED) == (1, LINE.format(path="<stdin>"), "")
+    found = (1, LINE.format(path="pkg/new.py"), "")
+    assert leaklint(*check, "-", "--stdin-filename", "pkg/new.py", stdin=DROPPED) == found
+    assert leaklint(*check, "--stdin-filename", "pkg/new.py", stdin=DROPPED) == found
+    assert leaklint("check", "-", "-q", stdin=DROPPED) == (1, FRAME.format(path="<stdin>"), "")
+    (tmp_path / "pyproject.toml").write_text('[tool.leaklint]\nignore = ["LK101"]\n')
+    assert leaklint(*check, "-", stdin=DROPPED) == (0, "", "")
+    together = "leaklint: error: `-` (standard input) cannot be checked together with other paths\n"
+    assert leaklint("check", "-", "a.py") == (2, "", together)
+    alone = "leaklint: error: --stdin-filename is for standard input: give `-` as the only path\n"
+    assert leaklint("check", "--stdin-filename", "b.py", "a.py") == (2, "", alone)
+
+
+def test_broken_files_do_not_hide_the_others(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    (tmp_path / "b.py").write_bytes(b"asyncio.create_task(\xff)\n")
+    code, shown, said = leaklint("check", "--format", "concise", "-q", "--select", "LK101")
+    assert (code, said) == (1, "")
+    first, second = shown.splitlines()
+    assert f"{first}\n" == LINE.format(path="a.py")
+    assert second.startswith("b.py:1:21: LK001 ")
+
+
+def test_files_that_could_not_be_looked_at(leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    failed = (
+        Failed("b\n.py", "cannot be read: Permission denied", None),
+        Failed("c.py", "leaklint itself failed on this file: KeyError: 'x'", "Traceback: ...\n"),
+    )
+    real = app.check
+    monkeypatch.setattr(app, "check", lambda *args, **options: Run((*real(*args, **options).outcomes, *failed)))
+    errors = (
+        "leaklint: error: b\\n.py: cannot be read: Permission denied\n"
+        "leaklint: error: c.py: leaklint itself failed on this file: KeyError: 'x'\n"
+    )
+    shown = LINE.format(path="a.py") + "Found 1 error in 1 file. 2 could not be looked at.\n"
+    assert leaklint("check", "--format", "concise") == (2, shown, errors)
+    assert leaklint("check", "--format", "concise", "--exit-zero") == (2, shown, errors)
+    assert leaklint("check", "--silent") == (2, "", errors)
+    code, _, said = leaklint("tasks")
+    assert (code, said) == (2, errors)
+    code, _, said = leaklint("check", "-v")
+    assert (code, said.partition("\n")[2]) == (2, errors + "Traceback: ...\n")
+
+
+def test_interruption_and_faults(leaklint: Leaklint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(error: BaseException) -> None:
+        def check(*_: object, **__: object) -> NoReturn:
+            raise error
+
+        monkeypatch.setattr(app, "check", check)
+
+    fail(KeyboardInterrupt())
+    assert leaklint("check") == (130, "", "\n")
+    fail(ZeroDivisionError("by zero"))
+    fault = "leaklint: error: leaklint itself failed: ZeroDivisionError: by zero (--verbose shows the traceback)\n"
+    assert leaklint("check") == (2, "", fault)
+    monkeypatch.setattr(sys, "argv", ["leaklint", "check", "--verbose"])
+    code, shown, said = leaklint("check", "--verbose")
+    assert (code, shown) == (2, "")
+    assert said.startswith(fault + "Traceback (most recent call last):\n")
+    assert said.endswith("\nZeroDivisionError: by zero\n")
+
+
+# -- tasks ---------------------------------------------------------------------------------------------------------
+
+
+def test_tasks(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(DROPPED)
+    (tmp_path / "b.py").write_text(BY_HAND)
+    table = """\
+PLACE      FATE     RULE   SPAWN                               HANDLE  FUNCTION
+a.py:5:5   dropped  LK101  asyncio.create_task(work)           -       a.main
+b.py:5:12  joined   -      asyncio.create_task(asyncio.sleep)  task    b.main
+"""
+    counts = "Found 2 tasks in 2 files: 1 dropped and 1 joined.\n"
+    assert leaklint("tasks") == (0, table + counts, "")
+    assert leaklint("tasks", "--format", "table", "a.py", "b.py") == (0, table + counts, "")
+    assert leaklint("tasks", "-q") == (0, table, "")
+    assert leaklint("tasks", "-s") == (0, "", "")
+    code, shown, said = leaklint("tasks", "--format", "json")
+    assert (code, said) == (0, "")
+    assert leaklint("tasks", "--output-format", "json") == (code, shown, said)
+    inventory = json.loads(shown)
+    assert [list(task) for task in inventory["tasks"]] == [TASK_KEYS, TASK_KEYS]
+    assert {**inventory, "tasks": len(inventory["tasks"])} == {"version": 1, "tasks": 2, "errors": []}
+
+
+TASK_KEYS = [
+    *("path", "line", "column", "end_line", "end_column", "call", "spawned", "function"),
+    *("handle", "owner", "fate", "paths", "rule", "evidence"),
+]
+
+
+def test_tasks_of_broken_files(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = asyncio.create_task(\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.leaklint]\nignore = ["LK001"]\n')
+    code, shown, said = leaklint("tasks")
+    assert (code, shown) == (0, "Found no tasks.\n")
+    message = said.removeprefix("leaklint: warning: a.py:1:24: ").removesuffix("\n")
+    assert "was never closed" in message
+    code, shown, said = leaklint("tasks", "--format", "json")
+    assert (code, said) == (0, f"leaklint: warning: a.py:1:24: {message}\n")
+    assert json.loads(shown) == {
+        "version": 1,
+        "tasks": [],
+        "errors": [{"path": "a.py", "line": 1, "column": 24, "message": message}],
+    }
+
+
+# -- the same bytes, whatever the circumstances --------------------------------------------------------------------
+
+
+def test_jobs_do_not_change_the_output(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"m{number}.py").write_text(DROPPED if number % 3 else BY_HAND)
+    runs = [process("check", "-j", jobs, cwd=tmp_path) for jobs in ("1", "2")]
+    assert [(run.returncode, run.stderr) for run in runs] == [(1, ""), (1, "")]
+    assert runs[0].stdout == runs[1].stdout
+    assert runs[0].stdout.endswith(
+        "Found 8 errors in 8 of 12 files.\n"
+        "4 tasks are waited for by hand, outside any task group (--strict lists them).\n"
+    )
+
+
+def test_output_in_ascii(tmp_path: Path) -> None:
+    (tmp_path / "é.py").write_text(DROPPED)
+    run = process("check", "-q", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    assert (run.returncode, run.stderr) == (1, "")
+    assert run.stdout == FRAME.format(path="\\xe9.py").replace("│", "|")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="their file names are always Unicode")
+def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff \n.py")).write_text(DROPPED)
+    run = process("check", "-q", "--format", "concise", cwd=tmp_path)
+    assert (run.returncode, run.stdout, run.stderr) == (1, LINE.format(path="\\xff \\n.py"), "")
+    run = process("tasks", "--format", "json", cwd=tmp_path)
+    assert json.loads(run.stdout)["tasks"][0]["path"] == "\udcff \n.py"

@@ -75,13 +75,21 @@ def compare(task: Task | None, exploration: Exploration, site: int) -> str | Non
         return f"is {fate.value}, but waited for: {calm}"
     if not exploration.exhaustive:
         return None
-    if not left and cancelled and fate not in (Fate.CANCELLED, Fate.HAZARD):
+    states = exploration.states(site)
+    if cancelled and not left and fate not in (Fate.CANCELLED, Fate.HAZARD):
         return f"is {fate.value}, but always cancelled at least: {cancelled}"
-    if not left and not cancelled and fate is not Fate.JOINED:
-        return f"is {fate.value}, but has ended on every path"
-    if fate is Fate.HAZARD and all(sighting.state is State.LEFT for _, sighting in seen):
+    if fate is Fate.HAZARD and states == {State.LEFT}:
         return f"is {fate.value}, but is left on every path: {left}"
+    if fate.leaks and not states & _expected(fate):
+        return f"is {fate.value}, but has ended on every path"
     return None
+
+
+def _expected(fate: Fate) -> set[State]:
+    """The states of which one must be seen if the fate is right."""
+    if fate is Fate.CANCELLED:
+        return {State.CANCELLED, State.INTERRUPTED}
+    return {State.LEFT, State.CANCELLED}
 
 
 def _calm(run: Run) -> bool:

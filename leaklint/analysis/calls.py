@@ -157,7 +157,7 @@ def _run(called: Called, frame: Frame) -> list[Result]:
             return followed
     frame.leave(Way.EXCEPTION, called.state, called.trail, called.expr.span)
     if isinstance(held, Handle | Waiter):
-        done = (*called.trail, frame.step(called.expr.span, "run to its end here"))
+        done = (*called.trail, frame.act(called.expr.span, "runs it to its end"))
         return [Result(called.state.ended(), done, None)]
     return called.result()
 
@@ -222,7 +222,7 @@ def _cancel(called: Called, frame: Frame) -> Result:
     state = called.state.cancelled()
     trail = called.trail
     if state is not called.state:
-        trail = (*trail, frame.step(called.expr.span, "cancelled here"))
+        trail = (*trail, frame.act(called.expr.span, "cancels it"))
     return Result(state, trail, None)
 
 
@@ -313,7 +313,7 @@ def _construct(path: str, called: Called, frame: Frame) -> list[Result]:
     state, trail = called.state, called.trail
     for name, value in given:
         if holds(value) and name in names:
-            trail = (*trail, frame.step(called.expr.span, f"kept in `{path.rpartition('.')[2]}.{name}` here"))
+            trail = (*trail, frame.step(called.expr.span, f"kept in `{path.rpartition('.')[2]}.{name}`"))
             state = bind(state, field(path, name), value)
     if state is called.state:
         return unknown(called, frame)

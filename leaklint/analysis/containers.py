@@ -74,7 +74,7 @@ def add(attr: str, called: Called, frame: Frame) -> list[Result] | None:
     element = element_of(held) if attr in ("extend", "update") and isinstance(held, Holder | Items) else held
     state, trail = called.state, called.trail
     if place.scope != "local":
-        trail = (*trail, frame.step(called.expr.span, f"kept in `{text(func.value)}` here"))
+        trail = (*trail, frame.step(called.expr.span, f"kept in `{text(func.value)}`"))
     elif not _is_own_container(func.value, frame):
         state, trail = hand_over(state, trail, f"put into `{text(func.value)}`", called.expr.span, frame)
     keyed = attr == "setdefault" or (attr == "update" and isinstance(held, Holder) and held.keyed)

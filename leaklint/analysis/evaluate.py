@@ -256,7 +256,7 @@ def _only_sleeps(expr: Expr) -> bool:
 def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result]:
     """Awaiting something that waits for the task."""
     state, trail, _ = point
-    done = (*trail, frame.step(span, "waited for here"))
+    done = (*trail, frame.act(span, "waits for it"))
     ended = state.ended()
     frame.leave(Way.EXCEPTION, ended, done, span)
     frame.leave(Way.CANCELLATION, state if PathKind.CANCELLATION in waiter.leaves else ended, trail, span)

@@ -424,7 +424,7 @@ def _callback(name: str, state: State, trail: Trail, span: Span, frame: Frame) -
     value = state.get(place)
     point = Result(state.set(place, None), trail, None)
     if isinstance(value, Cancel):
-        return [Result(point.state.cancelled(), (*trail, frame.step(span, "cancelled when the stack is left")), None)]
+        return [Result(point.state.cancelled(), (*trail, frame.act(span, "cancels it when the stack is left")), None)]
     if isinstance(value, Coroutine):
         followed = call_inline(value.function, value.bindings, point, span, frame)
         return followed if followed is not None else [point]

@@ -88,8 +88,8 @@ class Frame:
 
     @cached_property
     def repeated(self) -> frozenset[str]:
-        """The conditions whose outcomes are remembered along a path: this function tests them more than once, and one of
-        the tests decides about the task.
+        """The conditions whose outcomes are remembered along a path: tested more than once, and one of the tests
+        decides about the task.
         """
         tests: Counter[str] = Counter()
         deciding: set[str] = set()
@@ -128,8 +128,18 @@ class Frame:
                     found.add(name)
         return frozenset(found)
 
+    @property
+    def title(self) -> str:
+        """The function, as the evidence calls it."""
+        named = {"lambda": "the lambda", "module": "the module", "class": "the class body"}
+        return named.get(self.function.kind, f"`{self.function.name}`")
+
     def step(self, span: Span, message: str) -> Step:
         return Step(self.path, span, message)
+
+    def act(self, span: Span, verb: str) -> Step:
+        """A step of the evidence that says what this function does."""
+        return Step(self.path, span, f"{self.title} {verb}")
 
     # -- evaluating ----------------------------------------------------------------------------------------------
 

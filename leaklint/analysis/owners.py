@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leaklint.analysis.frame import Frame, Shared
-from leaklint.analysis.kinds import receiver
 from leaklint.analysis.state import (
     CELL,
     GLOBAL,
@@ -96,26 +95,16 @@ def _judge(exits: Exits, function: code.Function, frame: Frame) -> Effect:
 
 
 def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -> Effect:
-    name = _title(function)
-    evidence = tuple(step._replace(message=_by(name, step.message)) for step in trail)
     if state.status is Status.ENDED:
-        return Effect(_WAITS, Fate.OWNED, (), evidence, function)
+        return Effect(_WAITS, Fate.OWNED, (), trail, function)
     if state.get(HANDED) is not None:
-        return Effect(_HANDS_ON, Fate.HANDED, (), evidence, function)
+        return Effect(_HANDS_ON, Fate.HANDED, (), trail, function)
     if state.status is Status.CANCELLED:
-        end = frame.step(function.span, f"{name} does not wait for it after that")
-        return Effect(_CANCELS, Fate.CANCELLED, (), (*evidence, end), function)
+        end = frame.act(function.span, "does not wait for it after that")
+        return Effect(_CANCELS, Fate.CANCELLED, (), (*trail, end), function)
     if state.partial is not None:
-        return Effect(_LEAVES, Fate.HAZARD, (state.partial,), evidence, function)
+        return Effect(_LEAVES, Fate.HAZARD, (state.partial,), trail, function)
     if state.get(RETURNED) is not None and not function.name.startswith("_"):
-        given = frame.step(function.span, f"{name} returns it")
-        return Effect(_GIVES_AWAY, Fate.HANDED, (), (*evidence, given), function)
+        given = frame.act(function.span, "returns it")
+        return Effect(_GIVES_AWAY, Fate.HANDED, (), (*trail, given), function)
     return KEEPS
-
-
-def _title(function: code.Function) -> str:
-    return f"`{function.name}`" if receiver(function) or function.kind == "function" else "the module"
-
-
-def _by(name: str, message: str) -> str:
-    return f"{name}: {message}"

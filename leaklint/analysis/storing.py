@@ -52,7 +52,7 @@ def _store(
     if isinstance(value, Ref) and value.place == place:
         value = None
     if holds(value) and place.scope != LOCAL:
-        trail = (*trail, frame.step(target.span, f"kept in `{text(target)}` here"))
+        trail = (*trail, frame.step(target.span, f"kept in `{text(target)}`"))
     if not (holds(value) or isinstance(value, Empty | Closure) or _is_alias(target, value, frame)):
         value = None
     return Result(bind(state, place, value), trail, None)
@@ -76,7 +76,7 @@ def _put(target: code.Subscript, value: Value, point: Result, frame: Frame) -> R
         return point
     trail = point.trail
     if place.scope != LOCAL:
-        trail = (*trail, frame.step(target.span, f"kept in `{text(target)}` here"))
+        trail = (*trail, frame.step(target.span, f"kept in `{text(target)}`"))
     is_field = isinstance(target.index, code.Constant) and place.name == f"[{target.index.value!r}]"
     return Result(bind(point.state, place, value if is_field else Holder(value, keyed=True)), trail, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from leaklint.analysis.frame import Frame, Shared
@@ -10,6 +11,7 @@ from leaklint.analysis.owners import KEEPS, Effect, best_effect
 from leaklint.analysis.spawns import Sort, Spawn
 from leaklint.analysis.state import (
     ESCAPED,
+    GLOBAL,
     HANDED,
     LOCAL,
     RETURNED,
@@ -133,7 +135,7 @@ def _fate(ends: list[End], spawn: Spawn, frame: Frame) -> Verdict:
     if handed := next((end for end in alive if end.handed), None):
         return _handed(handed, spawn, frame)
     if cancelled := next((end for end in alive if end.way not in (Way.CANCELLATION, Way.CLOSE)), None):
-        last = frame.step(cancelled.span, _leaving(cancelled.way, "without waiting for it"))
+        last = frame.step(cancelled.span, f"{_LEAVING[cancelled.way]}, nobody has waited for it")
         return Verdict(Fate.CANCELLED, evidence=(*cancelled.trail, last))
     joined = next((end for end in ends if end.way.is_straight), ends[0])
     return Verdict(Fate.JOINED, evidence=joined.trail)
@@ -168,17 +170,19 @@ def _hazard(leaks: list[End], frame: Frame) -> Verdict:
         (end for end in leaks if (end.state.partial or end.way.kind) in kinds),
         key=lambda end: (paths.index(end.state.partial or end.way.kind), end.span),
     )
-    last = frame.step(first.span, _leaving(first.way, "and leaves it running"))
+    last = frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on")
     return Verdict(Fate.HAZARD, paths, (*first.trail, last))
 
 
-def _leaving(way: Way, how: str) -> str:
-    what = {
-        Way.END: "the function ends here",
-        Way.RETURN: "the function returns here",
-        Way.CLOSE: "the generator may be closed here",
-    }.get(way, f"this {way.value}")
-    return f"{what} {how}"
+_LEAVING = {
+    Way.END: "the function ends",
+    Way.RETURN: "the function returns",
+    Way.EXCEPTION: "an exception may leave here",
+    Way.SIBLING: "another task of the gather may fail",
+    Way.TIMEOUT: "this may time out",
+    Way.CANCELLATION: "this may be cancelled",
+    Way.CLOSE: "the generator may be closed here",
+}
 
 
 def _handed(end: End, spawn: Spawn, frame: Frame) -> Verdict:
@@ -223,15 +227,21 @@ def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
             best, chosen = effect, place
     if best is KEEPS and any(each.handed for each in kept):
         return Verdict(Fate.HANDED, evidence=end.trail)
+    handle = _place_text(chosen, spawn.function)
     if best is KEEPS and not _in_view(chosen, frame):
-        unseen = frame.step(spawn.call.span, "whose class is defined elsewhere")
-        return Verdict(Fate.HANDED, evidence=(*end.trail, unseen))
-    owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == "global" else None)
-    evidence = (*end.trail, *best.evidence)
-    if best is KEEPS:
-        name = f"`{owner.rpartition('.')[2]}`" if owner else "what can be seen of the program"
-        evidence = (*end.trail, frame.step(spawn.call.span, f"nothing in {name} waits for it or cancels it"))
-    return Verdict(best.fate, best.paths, evidence, _place_text(chosen, end), owner)
+        unseen = frame.step(spawn.call.span, "kept by an object whose class is not in view")
+        return Verdict(Fate.HANDED, evidence=(*end.trail, unseen), handle=handle)
+    owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == GLOBAL else None)
+    evidence = (*end.trail, *best.evidence, *(_nobody(owner, frame) if best is KEEPS else ()))
+    return Verdict(best.fate, best.paths, evidence, handle, owner)
+
+
+def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:
+    """The class that keeps the task and does not wait for it."""
+    scope = frame.shared.program.classes.get(owner or "")
+    if scope is not None:
+        message = f"nothing in `{scope.name}` waits for it or cancels it"
+        yield Step(frame.shared.program.paths[scope.qualname], scope.span, message)
 
 
 def _in_view(place: Place, frame: Frame) -> bool:
@@ -244,11 +254,17 @@ def _in_view(place: Place, frame: Frame) -> bool:
     return owner in frame.shared.program.classes
 
 
-def _place_text(place: Place, end: End) -> str:
-    for step in end.trail:
-        if "kept in `" in step.message:
-            return step.message.split("`")[1]
-    return place.name
+def _place_text(place: Place, function: code.Function) -> str:
+    """A place as the function that stores there writes it."""
+    for node in walk(function.body, (code.Attribute, code.Subscript, code.Global)):
+        match node:
+            case code.Attribute(attr=attr) if attr == place.name:
+                return text(node)
+            case code.Subscript(index=code.Constant(value=key)) if place.name == f"[{key!r}]":
+                return text(node)
+            case code.Global(path=path) if path == place.name:
+                return text(node)
+    return place.name.rpartition(".")[2]
 
 
 def _bound_name(spawn: Spawn) -> str | None:

@@ -8,8 +8,7 @@ The function under test is `async def host(env)`. Whatever it cannot know in adv
 - `env.more()`: like `cond`, but true at most twice in a run
 
 The loop is asyncio's own with a clock that stands still. Whenever nothing is ready to run, the explorer picks what
-happens next: a step ends, a task somebody waits for ends, a time-out fires, or the host is cancelled (once in a run, and
-once more if it has spawned a task since).
+happens next: a step ends, a task somebody waits for ends, a time-out fires, or the host is cancelled (once in a run).
 A run is the list of those decisions; runs are repeated until every list has been tried or the limit is reached, those
 with the fewest surprises first.
 
@@ -23,6 +22,7 @@ import asyncio
 import heapq
 import itertools
 import selectors
+import sys
 import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,9 +46,9 @@ class State(str, Enum):
     ENDED = "has ended"
     LEFT = "is left running"
     CANCELLED = "is left running, cancelled"
-    INTERRUPTED = "is left running, cancelled before the host was"
-    """It had been cancelled already, or was by the same stroke, when the host was cancelled and ended by that (perhaps
-    with another error on top of it)."""
+    INTERRUPTED = "is left running, cancelled as the host was"
+    """Cancelled, and the host ends because it is cancelled itself (or by an error on top of that, if the task was
+    cancelled first)."""
 
 
 class Sighting(NamedTuple):
@@ -86,8 +86,10 @@ class Exploration(NamedTuple):
         return {sighting.state for _, sighting in self.seen(site)}
 
 
-def explore(source: str, *, max_runs: int = 1000, max_decisions: int = 30) -> Exploration:
+def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_decisions: int = 30) -> Exploration:
     """Runs `async def host(env)` of a module along every path, at most `max_runs` of them.
+
+    In each run the host is cancelled at most as often as `cancellations` says.
 
     A run that would make more than `max_decisions` decisions, or that waits for ever, is cut off and not counted.
     """
@@ -107,7 +109,15 @@ def explore(source: str, *, max_runs: int = 1000, max_decisions: int = 30) -> Ex
         try:
             while paths and tried < max_runs:
                 surprises, _, path = heapq.heappop(paths)
-                env = Environment(loop, path, errors=errors, hasty=hasty, mixed=mixed, max_decisions=max_decisions)
+                env = Environment(
+                    loop,
+                    path,
+                    errors=errors,
+                    hasty=hasty,
+                    mixed=mixed,
+                    cancellations=cancellations,
+                    max_decisions=max_decisions,
+                )
                 run = env.run(namespace["host"])
                 tried += 1
                 if env.slipped:
@@ -184,7 +194,7 @@ class _Child:
     site: int
     name: str
     rank: int
-    """Its place in sets."""
+    """Its hash, which is its place in small sets."""
     task: _Task | None = None
     gate: asyncio.Future[None] | None = None
     """What it waits for, once it has started."""
@@ -192,6 +202,8 @@ class _Child:
     """It ended at once."""
     cancelled: bool = False
     cancelled_before_host: bool = False
+    abandoned: bool = False
+    """`wait_for` cancelled it; before Python 3.12 that does not wait for it when it is cancelled itself just then."""
     cleaning_up: bool = False
 
     @property
@@ -213,6 +225,7 @@ class _Task(asyncio.Task[None]):
         if self.done():
             return False
         self.child.cancelled = True
+        self.child.abandoned |= sys._getframe(1).f_code.co_name == "_cancel_and_wait"
         # asyncio would never start a task that is cancelled this early; the adversary has started already.
         return self.child.gate is None or super().cancel(msg)
 
@@ -245,6 +258,7 @@ class Environment:
         errors: Sequence[type[Exception]],
         hasty: bool,
         mixed: bool,
+        cancellations: int,
         max_decisions: int,
     ) -> None:
         self.decisions: list[_Decision] = []
@@ -258,11 +272,11 @@ class Environment:
         self._children: dict[object, _Child] = {}
         """By their coroutines."""
         self._host: asyncio.Task[None] | None = None
-        self._cancels_left = 2
-        self._spawned_since_cancel = True
         self._step: asyncio.Future[None] | None = None
         self._more = LOOPS
         self._mixed = mixed
+        self._cancellations = cancellations
+        self._host_cancelled = False
         self._backward = False
         self._run: Run | None = None
         self._over = False
@@ -280,11 +294,11 @@ class Environment:
 
     def child(self, site: int) -> Coroutine[Any, Any, None]:
         number = 1 + sum(child.site == site for child in self._children.values())
-        rank = 1 + len(self._children)
-        if rank == 2 and self._mixed:
-            self._backward = self._over or self._decide("sets go", ["forward", "backward"]) == 1
+        rank = len(self._children)
+        if rank == 1 and self._mixed and not self._over:
+            self._backward = self._decide("sets go", ["forward", "backward"]) == 1
         name = f"task {site}" if number == 1 else f"task {site} (number {number})"
-        child = _Child(site, name, -2 - rank if self._backward else rank)
+        child = _Child(site, name, 4 - rank if self._backward else 4 + rank)
         coroutine = self._live(child)
         self._children[coroutine] = child
         return coroutine
@@ -328,7 +342,8 @@ class Environment:
         except Exception:  # noqa: BLE001 - a NameError or the like: the program is at fault, the run does not count
             self.slipped = not self._over
         if not self._over:
-            sightings = [_sight(child, end) for child in self._children.values() if child.task is not None]
+            children = [child for child in self._children.values() if child.task is not None]
+            sightings = [_sight(child, end, host_cancelled=self._host_cancelled) for child in children]
             self._run = Run(tuple(decision.text for decision in self.decisions), end, tuple(sightings))
             self._stop()
 
@@ -337,7 +352,6 @@ class Environment:
         self._loop.stop()
 
     def _spawn(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        self._spawned_since_cancel = True
         return _Task(coroutine, self._children[coroutine], loop=loop, **options)
 
     async def _live(self, child: _Child) -> None:
@@ -404,13 +418,13 @@ class Environment:
                     yield from _endings(child.name, child.gate, self._errors)
             if timeout is not None:
                 yield "time-out", partial(self._loop.advance, timeout)
-        if self._spawned_since_cancel and self._cancels_left:
+        if self._cancellations:
             yield "host is cancelled", self._cancel_host
 
     def _cancel_host(self) -> None:
         assert self._host is not None
-        self._cancels_left -= 1
-        self._spawned_since_cancel = False
+        self._cancellations -= 1
+        self._host_cancelled = True
         self._host.cancel()
         for child in self._children.values():
             child.cancelled_before_host = child.cancelled
@@ -422,9 +436,11 @@ def _endings(name: str, future: asyncio.Future[None], errors: Sequence[type[Exce
         yield f"{name} raises {error.__name__}", partial(future.set_exception, error())
 
 
-def _sight(child: _Child, end: str) -> Sighting:
+def _sight(child: _Child, end: str, *, host_cancelled: bool) -> Sighting:
     if child.task is not None and child.task.done():
         return Sighting(child.site, State.ENDED, waited=not child.hasty)
-    if child.cancelled_before_host and end != "returns":
-        return Sighting(child.site, State.INTERRUPTED, waited=False)
-    return Sighting(child.site, State.CANCELLED if child.cancelled else State.LEFT, waited=False)
+    if not child.cancelled:
+        return Sighting(child.site, State.LEFT, waited=False)
+    interrupted = end == "is cancelled" or (child.cancelled_before_host and end != "returns") or child.abandoned
+    state = State.INTERRUPTED if host_cancelled and interrupted else State.CANCELLED
+    return Sighting(child.site, state, waited=False)
