@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from leaklint.adapters import pool
-from leaklint.adapters.files import Exclusion, File, Layout, discover, display_path, read, working_directory
+from leaklint.adapters.files import Exclusion, File, discover, read
+from leaklint.adapters.projects import Layout, Project, display_path, working_directory
 from leaklint.engine import check_source
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Outcome, Reported
 from leaklint.model.facts import Unparsable
@@ -33,8 +34,8 @@ class Run:
 
     outcomes: tuple[Outcome, ...]
     """One for each file, and one for each directory that could not be read; sorted by path."""
-    _sources: dict[str, str | bytes] = field(default_factory=dict, repr=False, compare=False)
-    """By path, where its source can be read again: a location, or the source itself."""
+    _sources: Mapping[str, File | bytes] = field(default_factory=dict, repr=False, compare=False)
+    """By path, the source or where it can be read again."""
 
     @property
     def checked(self) -> tuple[Checked, ...]:
@@ -59,7 +60,7 @@ class Run:
     def lines_of(self, path: str) -> Sequence[str]:
         """The lines of a file, without line ends, to be shown beside findings; none if it cannot be read any more."""
         source = self._sources.get(path)
-        data = read(File(path, source, module="", explicit=True)) if isinstance(source, str) else source
+        data = read(source) if isinstance(source, File) else source
         return _lines(data, path) if isinstance(data, bytes) else ()
 
 
@@ -79,20 +80,21 @@ def check(
     """
     configuration = _Configuration(options)
     found = discover(paths, exclusion_for=configuration.exclusion, layout=configuration.layout)
-    work = [pool.Job(file, configuration.settings(os.path.dirname(file.location))) for file in found.files]
+    work = [pool.Job(file, configuration.settings(Path(file.location).parent)) for file in found.files]
     outcomes = [*found.failures, *pool.run(work, workers=jobs, on_progress=on_progress)]
     return Run(
         tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
-        {file.path: file.location for file in found.files},
+        {file.path: file for file in found.files},
     )
 
 
 def check_stdin(data: bytes, *, filename: str, options: Options) -> Run:
     """Check source that came by standard input as if it were in a file of this name, which need not exist."""
     configuration = _Configuration(options)
-    path = display_path(filename)
-    settings = configuration.settings(os.path.dirname(os.path.abspath(filename)))
-    module = configuration.layout.module_name(filename)
+    location = working_directory() / filename
+    path = display_path(location)
+    settings = configuration.settings(location.parent)
+    module = configuration.layout.module_name(location)
     outcome = check_source(data, path=path, module=module, settings=settings, always_parse=True)
     return Run((outcome,), {path: data})
 
@@ -103,23 +105,26 @@ class _Configuration:
     def __init__(self, options: Options) -> None:
         self.layout = Layout()
         self._options = options
-        self._settings: dict[str, Settings] = {}
+        self._settings: dict[Path, Settings] = {}
 
-    def settings(self, directory: str) -> Settings:
-        if self._options.isolated:
-            return Settings.default().override(self._options.overrides)
-        project = self.layout.project(directory)
+    def settings(self, directory: Path) -> Settings:
+        """The settings for the files in a directory: the same object for all of a project."""
+        project = self._project(directory)
         if project.root not in self._settings:
             self._settings[project.root] = project.settings.override(self._options.overrides)
         return self._settings[project.root]
 
     def exclusion(self, directory: str) -> Exclusion:
-        if self._options.overrides.exclude is not None:
-            return Exclusion(working_directory(), self._options.overrides.exclude)
+        """What is left out in a directory."""
+        project = self._project(Path(directory))
+        given = self._options.overrides.exclude
+        root = project.root if given is None else working_directory()
+        return Exclusion(str(root), project.settings.exclude if given is None else given)
+
+    def _project(self, directory: Path) -> Project:
         if self._options.isolated:
-            return Exclusion(directory, ())
-        project = self.layout.project(directory)
-        return Exclusion(project.root, project.settings.exclude)
+            return Project(working_directory(), Settings.default())
+        return self.layout.project(directory)
 
 
 def _lines(data: bytes, path: str) -> Sequence[str]:

@@ -22,6 +22,10 @@ class Role(Enum):
     SHIELD = "awaited: waits for its argument, but a cancellation leaves that running"
     AS_COMPLETED = "iterated: gives its arguments one by one as they end"
     RUN = "runs its argument to its end"
+    TIMEOUT = "a context manager that cancels its body at a time-out and raises"
+    MOVE_ON = "a context manager that cancels its body at a time-out and goes on"
+    ALL_TASKS = "returns every task that has not ended"
+    COROUTINE = "a decorator that makes a coroutine function out of a generator: its `yield` is an await"
     COLLECT = "returns a container or iterator over what its arguments hold"
     PICK = "returns one of what its arguments hold"
     SAME = "returns its last argument"
@@ -126,14 +130,22 @@ CATALOG: dict[str, Entry] = {
     **_rows(Role.HARMLESS, _SYNC, "asyncio.Condition"),
     **_rows(Role.HARMLESS, _QUEUE, "asyncio.Queue asyncio.LifoQueue asyncio.PriorityQueue"),
     **_rows(Role.HARMLESS, _FUTURE, "asyncio.Future asyncio.isfuture"),
-    **_rows(Role.HARMLESS, _TASK, "asyncio.current_task asyncio.all_tasks asyncio.iscoroutine asyncio.sleep"),
-    **_rows(Role.HARMLESS, _TASK, "asyncio.timeout asyncio.timeout_at"),
+    **_rows(Role.HARMLESS, _TASK, "asyncio.current_task asyncio.iscoroutine asyncio.sleep"),
+    **_rows(Role.ALL_TASKS, _TASK, "asyncio.all_tasks"),
+    **_rows(Role.TIMEOUT, _TASK, "asyncio.timeout asyncio.timeout_at"),
+    **_rows(Role.TIMEOUT, "https://pypi.org/project/async-timeout/", "async_timeout.timeout async_timeout.timeout_at"),
+    **_rows(Role.TIMEOUT, _ANYIO, "anyio.fail_after"),
+    **_rows(Role.TIMEOUT, _TRIO, "trio.fail_after trio.fail_at"),
+    **_rows(Role.MOVE_ON, _ANYIO, "anyio.move_on_after"),
+    **_rows(Role.MOVE_ON, _TRIO, "trio.move_on_after trio.move_on_at"),
+    **_rows(Role.COROUTINE, "https://www.tornadoweb.org/en/stable/gen.html", "tornado.gen.coroutine"),
+    **_rows(Role.COROUTINE, "https://docs.python.org/3/library/types.html#types.coroutine", "types.coroutine"),
     **_rows(Role.HARMLESS, _TIME, "time.time time.monotonic time.perf_counter time.time_ns time.monotonic_ns"),
     **_rows(Role.HARMLESS, "https://docs.python.org/3/library/inspect.html", "inspect.isawaitable"),
     **_rows(Role.HARMLESS, "https://docs.python.org/3/library/weakref.html", "weakref.ref weakref.proxy"),
     **_rows(Role.HARMLESS, _COLLECTIONS, "collections.defaultdict collections.Counter"),
-    **_rows(Role.HARMLESS, _ANYIO, "anyio.Event anyio.Lock anyio.current_time anyio.CancelScope anyio.move_on_after"),
-    **_rows(Role.HARMLESS, _TRIO, "trio.Event trio.Lock trio.current_time trio.CancelScope trio.move_on_after"),
+    **_rows(Role.HARMLESS, _ANYIO, "anyio.Event anyio.Lock anyio.current_time anyio.CancelScope"),
+    **_rows(Role.HARMLESS, _TRIO, "trio.Event trio.Lock trio.current_time trio.CancelScope"),
     **_rows(Role.HARMLESS, "https://docs.python.org/3/library/logging.html", "logging.getLogger"),
 }
 
@@ -153,7 +165,7 @@ SPAWN_LIKE = frozenset({"create_task", "ensure_future"})
 
 LOOP_RUNS = frozenset({"run_until_complete"})
 LOOP_DEFERS = frozenset({"call_soon", "call_later", "call_at", "call_soon_threadsafe", "add_signal_handler"})
-LOOP_WRAPS = frozenset({"ensure_future"})
+LOOP_SOON = frozenset({"call_soon", "call_soon_threadsafe"})
 
 LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "trace", "success"})
 """Method names of loggers, which neither keep what they are given nor can sensibly fail."""
@@ -174,6 +186,7 @@ HARMLESS_METHODS = (
     sort reverse isoformat total_seconds get_name set_name get_loop release notify notify_all add_done_callback
     remove_done_callback setdefault cancel set_result set_exception stop get_event_loop get_running_loop
     difference_update intersection_update bit_length is_alive is_closing get_extra_info isdisjoint issubset
+    create_task ensure_future start_soon create_future
     expired reschedule when items keys values copy as_posix partition rpartition title casefold isdigit""".split()
     )
     | LOGGING
@@ -189,6 +202,9 @@ CONTAINER_TYPES = frozenset(
     """builtins.list builtins.set builtins.dict builtins.tuple builtins.frozenset collections.deque
     collections.defaultdict collections.OrderedDict weakref.WeakSet weakref.WeakValueDictionary""".split()
 )
+
+EXPLORING = frozenset({"isdisjoint", "issubset", "issuperset", "index", "count", "__contains__"})
+"""Methods that ask a container about what they are given."""
 
 SPAWN_WORDS = (b"create_task", b"ensure_future", b"start_soon", b"asyncio.Task(", b"import Task", b"open_nursery")
 """A file without any of these holds no spawn."""

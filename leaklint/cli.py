@@ -203,7 +203,7 @@ def _run(request: Request) -> Run:
     started = time.monotonic()
     paths = request.paths or (() if request.stdin_filename else (".",))
     if paths == ("-",) or not paths:
-        data = click.get_binary_stream("stdin").read()
+        data = sys.stdin.buffer.read() if sys.stdin else b""
         run = app.check_stdin(data, filename=request.stdin_filename or STDIN, options=options)
     elif "-" in paths:
         raise UserError("`-` (standard input) cannot be checked together with other paths")
@@ -286,6 +286,7 @@ def _look(color: str) -> Look:
         color=_wants_color(color, sys.stdout),
         unicode=_takes_box_characters(sys.stdout),
         width=shutil.get_terminal_size().columns if terminal else PIPED_WIDTH,
+        terminal=terminal,
     )
 
 

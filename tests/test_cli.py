@@ -8,17 +8,17 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from leaklint import __version__, app, cli
+from leaklint import Diagnostic, __version__, app, check_source, cli
 from leaklint.app import Run
 from leaklint.model.diagnostic import Failed
 from leaklint.report import machine, text
+from leaklint.report.frame import Look
 from leaklint.rules import all_rules, find_rule
 
 Result = tuple[int, str, str]
@@ -34,23 +34,6 @@ async def main():
 
 async def work(): ...
 """
-HELP = (
-    "spawn it in a task group that is left before `main` returns (`anyio.create_task_group()`, or `asyncio.TaskGroup()` "
-    "on Python 3.11+); if it must run on, spawn it in a group that the caller passes in"
-)
-FRAME = """\
-error[LK101]: nothing keeps the task of `work`: nobody can wait for it, and its errors are lost  (dropped-task)
- --> {path}:5:5
-   │
- 5 │     asyncio.create_task(work())
-   │     ^^^^^^^^^^^^^^^^^^^^^^^^^^^ spawned here
-   │
-   = help: {help}
-   = docs: leaklint rule LK101
-
-"""
-FRAME = FRAME.replace("{help}", ("\n" + " " * 11).join(textwrap.wrap(HELP, 140 - 11, break_on_hyphens=False)))
-LINE = "{path}:5:5: LK101 nothing keeps the task of `work`: nobody can wait for it, and its errors are lost\n"
 CLEAN = "import asyncio\n\nasyncio.run(asyncio.sleep(1))\n"
 BY_HAND = """\
 import asyncio
@@ -60,6 +43,19 @@ async def main():
     task = asyncio.create_task(asyncio.sleep(1))
     await task
 """
+
+
+def dropped(path: str) -> tuple[Diagnostic, ...]:
+    """What there is to find in `DROPPED`."""
+    return check_source(DROPPED, path=path).diagnostics
+
+
+def frame(path: str, look: Look | None = None) -> str:
+    return text.full(dropped(path), lines_of=lambda _: DROPPED.split("\n"), look=look)
+
+
+def line(path: str, look: Look | None = None) -> str:
+    return text.concise(dropped(path), look=look)
 
 
 @pytest.fixture
@@ -286,7 +282,7 @@ def test_a_narrow_encoding_is_no_error() -> None:
 def test_check(leaklint: Leaklint, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(DROPPED)
     (tmp_path / "b.py").write_text(CLEAN)
-    found = (1, FRAME.format(path="a.py") + "Found 1 error in 1 of 2 files.\n", "")
+    found = (1, frame("a.py") + "Found 1 error in 1 of 2 files.\n", "")
     assert leaklint("check") == found
     assert leaklint("check", ".") == found
     assert leaklint("check", "a.py", "b.py") == found
@@ -296,7 +292,7 @@ def test_check(leaklint: Leaklint, tmp_path: Path) -> None:
 
 def test_check_formats(leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.py").write_text(DROPPED)
-    concise = (1, LINE.format(path="a.py") + "Found 1 error in 1 file.\n", "")
+    concise = (1, line("a.py") + "Found 1 error in 1 file.\n", "")
     assert leaklint("check", "--format", "concise") == concise
     assert leaklint("check", "--output-format=concise") == concise
     code, shown, said = leaklint("check", "--format", "json")
@@ -315,16 +311,13 @@ def test_check_formats(leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest.M
 
 def test_check_in_colour(leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.py").write_text(DROPPED)
-    message = "nothing keeps the task of `work`: nobody can wait for it, and its errors are lost"
-    coloured = (
-        1,
-        f"a.py:5:5: \x1b[1;91mLK101\x1b[0m {message}\nFound \x1b[1;91m1 error\x1b[0m in 1 file.\n",
-        "",
-    )
+    look = Look(color=True)
+    coloured = (1, line("a.py", look) + "Found \x1b[1;91m1 error\x1b[0m in 1 file.\n", "")
+    assert leaklint("check", "--color", "always", "-q") == (1, frame("a.py", look), "")
     assert leaklint("check", "--format", "concise", "--color", "always") == coloured
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert leaklint("check", "--format", "concise") == coloured
-    plain = (1, LINE.format(path="a.py") + "Found 1 error in 1 file.\n", "")
+    plain = (1, line("a.py") + "Found 1 error in 1 file.\n", "")
     assert leaklint("check", "--format", "concise", "--color", "never") == plain
     monkeypatch.setenv("NO_COLOR", "1")
     assert leaklint("check", "--format", "concise") == plain
@@ -332,15 +325,15 @@ def test_check_in_colour(leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest
 
 def test_what_is_written(leaklint: Leaklint, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(DROPPED)
-    line = LINE.format(path="a.py")
+    found = line("a.py")
     check = ("check", "--format", "concise")
-    assert leaklint(*check, "--quiet") == (1, line, "")
-    assert leaklint(*check, "-q") == (1, line, "")
+    assert leaklint(*check, "--quiet") == (1, found, "")
+    assert leaklint(*check, "-q") == (1, found, "")
     assert leaklint(*check, "--silent") == (1, "", "")
     assert leaklint(*check, "-s") == (1, "", "")
-    assert leaklint(*check, "--exit-zero") == (0, line + "Found 1 error in 1 file.\n", "")
+    assert leaklint(*check, "--exit-zero") == (0, found + "Found 1 error in 1 file.\n", "")
     code, shown, said = leaklint(*check, "--verbose")
-    assert (code, shown) == (1, line + "Found 1 error in 1 file.\n")
+    assert (code, shown) == (1, found + "Found 1 error in 1 file.\n")
     assert re.fullmatch(r"leaklint: 1 file looked at in \d+\.\d\d s\n", said)
     (tmp_path / "a.py").write_text(CLEAN)
     assert leaklint("check", "-q") == (0, "", "")
@@ -349,7 +342,7 @@ def test_what_is_written(leaklint: Leaklint, tmp_path: Path) -> None:
 def test_selecting_rules(leaklint: Leaklint, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(DROPPED)
     clean = (0, "All checks passed! 1 file checked.\n", "")
-    found = (1, LINE.format(path="a.py") + "Found 1 error in 1 file.\n", "")
+    found = (1, line("a.py") + "Found 1 error in 1 file.\n", "")
     check = ("check", "--format", "concise")
     assert leaklint(*check, "--ignore", "LK101") == clean
     assert leaklint(*check, "--ignore", "LK102, dropped-task") == clean
@@ -383,12 +376,12 @@ def test_configuration(leaklint: Leaklint, tmp_path: Path) -> None:
     assert leaklint("check") == (0, "All checks passed! 2 files checked.\n", "")
     assert leaklint("check", "--exclude", "a.*, b.py", "--ignore", "LK102", "-q", "--format", "concise") == (
         1,
-        LINE.format(path="c.py"),
+        line("c.py"),
         "",
     )
     assert leaklint("check", "--isolated", "-q", "--format", "concise") == (
         1,
-        "".join(LINE.format(path=name) for name in ("a.py", "b.py", "c.py")),
+        "".join(line(name) for name in ("a.py", "b.py", "c.py")),
         "",
     )
 
@@ -405,10 +398,7 @@ def test_configuration(leaklint: Leaklint, tmp_path: Path) -> None:
         ),
         ('[tool.leaklint]\nstrict = "yes"\n', "pyproject.toml: `strict` must be true or false, not a string"),
         ('[tool.leaklint]\nselect = ["LK9"]\n', "pyproject.toml: `select`: unknown rule `LK9`"),
-        (
-            "[tool.leaklint\n",
-            "pyproject.toml:1:15: not valid TOML: Expected ']' at the end of a table declaration",
-        ),
+        ("[tool.leaklint]\nstrict = yes\n", "pyproject.toml:2:10: not valid TOML: Invalid value"),
     ],
 )
 def test_mistakes_in_the_configuration(leaklint: Leaklint, tmp_path: Path, text: str, message: str) -> None:
@@ -438,11 +428,11 @@ def test_nothing_to_check(leaklint: Leaklint, tmp_path: Path) -> None:
 
 def test_standard_input(leaklint: Leaklint, tmp_path: Path) -> None:
     check = ("check", "--format", "concise", "-q")
-    assert leaklint(*check, "-", stdin=DROPPED) == (1, LINE.format(path="<stdin>"), "")
-    found = (1, LINE.format(path="pkg/new.py"), "")
+    assert leaklint(*check, "-", stdin=DROPPED) == (1, line("<stdin>"), "")
+    found = (1, line("pkg/new.py"), "")
     assert leaklint(*check, "-", "--stdin-filename", "pkg/new.py", stdin=DROPPED) == found
     assert leaklint(*check, "--stdin-filename", "pkg/new.py", stdin=DROPPED) == found
-    assert leaklint("check", "-", "-q", stdin=DROPPED) == (1, FRAME.format(path="<stdin>"), "")
+    assert leaklint("check", "-", "-q", stdin=DROPPED) == (1, frame("<stdin>"), "")
     (tmp_path / "pyproject.toml").write_text('[tool.leaklint]\nignore = ["LK101"]\n')
     assert leaklint(*check, "-", stdin=DROPPED) == (0, "", "")
     together = "leaklint: error: `-` (standard input) cannot be checked together with other paths\n"
@@ -457,7 +447,7 @@ def test_broken_files_do_not_hide_the_others(leaklint: Leaklint, tmp_path: Path)
     code, shown, said = leaklint("check", "--format", "concise", "-q", "--select", "LK101")
     assert (code, said) == (1, "")
     first, second = shown.splitlines()
-    assert f"{first}\n" == LINE.format(path="a.py")
+    assert f"{first}\n" == line("a.py")
     assert second.startswith("b.py:1:21: LK001 ")
 
 
@@ -473,7 +463,7 @@ def test_files_that_could_not_be_looked_at(leaklint: Leaklint, tmp_path: Path, m
         "leaklint: error: b\\n.py: cannot be read: Permission denied\n"
         "leaklint: error: c.py: leaklint itself failed on this file: KeyError: 'x'\n"
     )
-    shown = LINE.format(path="a.py") + "Found 1 error in 1 file. 2 could not be looked at.\n"
+    shown = line("a.py") + "Found 1 error in 1 file. 2 could not be looked at.\n"
     assert leaklint("check", "--format", "concise") == (2, shown, errors)
     assert leaklint("check", "--format", "concise", "--exit-zero") == (2, shown, errors)
     assert leaklint("check", "--silent") == (2, "", errors)
@@ -567,13 +557,13 @@ def test_output_in_ascii(tmp_path: Path) -> None:
     (tmp_path / "é.py").write_text(DROPPED)
     run = process("check", "-q", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
     assert (run.returncode, run.stderr) == (1, "")
-    assert run.stdout == FRAME.format(path="\\xe9.py").replace("│", "|")
+    assert run.stdout == frame("\\xe9.py", Look(unicode=False))
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="their file names are always Unicode")
 def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"\xff \n.py")).write_text(DROPPED)
     run = process("check", "-q", "--format", "concise", cwd=tmp_path)
-    assert (run.returncode, run.stdout, run.stderr) == (1, LINE.format(path="\\xff \\n.py"), "")
+    assert (run.returncode, run.stdout, run.stderr) == (1, line("\\xff \\n.py"), "")
     run = process("tasks", "--format", "json", cwd=tmp_path)
     assert json.loads(run.stdout)["tasks"][0]["path"] == "\udcff \n.py"

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from leaklint.analysis import judge
 from leaklint.engine import collect_source
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fate import Fate, Task
+from leaklint.model.fate import Fate, PathKind, Task
 
 NIGHTLY = os.environ.get("LEAKLINT_NIGHTLY") == "1"
 
@@ -30,20 +30,17 @@ def test_fates_are_what_happens(program: Program) -> None:
     source = program.source
     inventory = judged(source)
     exploration = explore(source)
-    found = [
-        f"task {number}: {disagreement}"
-        for number, site in spawn_sites(source).items()
-        if (disagreement := compare(inventory.get(site), exploration, number))
-    ]
-    assert not found, "\n".join(
-        [
-            "",
-            source,
-            *(f"{task.span.line}:{task.span.column} {task.fate.value} {task.paths}" for task in inventory.values()),
-            "",
-            *found,
-        ]
-    )
+    found = []
+    for number, site in spawn_sites(source).items():
+        task = inventory.get(site)
+        problem = (
+            "is missing from the inventory"
+            if task is None
+            else refuted(task, exploration, number) or unconfirmed(task, exploration, number, source)
+        )
+        found += [f"task {number} {problem}"] if problem else []
+    listed = [f"{task.span.line}:{task.span.column} {task.fate.value} {task.paths}" for task in inventory.values()]
+    assert not found, "\n".join(["", source, *listed, "", *found])
 
 
 def judged(source: str) -> dict[Site, Task]:
@@ -53,43 +50,41 @@ def judged(source: str) -> dict[Site, Task]:
     return {Site(task.span.line, task.span.column): task for task in judge(facts)}
 
 
-def compare(task: Task | None, exploration: Exploration, site: int) -> str | None:
-    """What speaks against a fate, or None.
-
-    What was seen can refute any fate; what was never seen refutes one only if every path was tried.
-    """
-    if task is None:
-        return "is missing from the inventory"
-    seen = list(exploration.seen(site))
-    if not seen:
-        return None
+def refuted(task: Task, exploration: Exploration, site: int) -> str | None:
+    """What was seen and cannot be if the fate is right, or None."""
+    fate, seen = task.fate, list(exploration.seen(site))
     left = next((run for run, sighting in seen if sighting.state is State.LEFT), None)
     cancelled = next((run for run, sighting in seen if sighting.state is State.CANCELLED), None)
     calm = next((run for run, sighting in seen if sighting.waited and _calm(run)), None)
-    fate = task.fate
+    if fate not in (Fate.DROPPED, Fate.HAZARD, Fate.CANCELLED, Fate.JOINED):
+        return f"is {fate.value}, which a local task cannot be"
     if left and fate not in (Fate.DROPPED, Fate.HAZARD):
         return f"is {fate.value}, but left running on a path: {left}"
-    if cancelled and not fate.leaks:
-        return f"is {fate.value}, but only cancelled on a path: {cancelled}"
+    if cancelled and fate is Fate.JOINED:
+        return f"is joined, but only cancelled on a path: {cancelled}"
     if calm and fate is Fate.DROPPED:
-        return f"is {fate.value}, but waited for: {calm}"
-    if not exploration.exhaustive:
-        return None
-    states = exploration.states(site)
-    if cancelled and not left and fate not in (Fate.CANCELLED, Fate.HAZARD):
-        return f"is {fate.value}, but always cancelled at least: {cancelled}"
-    if fate is Fate.HAZARD and states == {State.LEFT}:
-        return f"is {fate.value}, but is left on every path: {left}"
-    if fate.leaks and not states & _expected(fate):
-        return f"is {fate.value}, but has ended on every path"
+        return f"is dropped, but waited for: {calm}"
     return None
 
 
-def _expected(fate: Fate) -> set[State]:
-    """The states of which one must be seen if the fate is right."""
-    if fate is Fate.CANCELLED:
-        return {State.CANCELLED, State.INTERRUPTED}
-    return {State.LEFT, State.CANCELLED}
+def unconfirmed(task: Task, exploration: Exploration, site: int, source: str) -> str | None:
+    """What would have been seen if the fate were right, provided that every path was tried; or None."""
+    fate, states = task.fate, exploration.states(site)
+    if not states or not exploration.exhaustive or fate is Fate.JOINED:
+        return None
+    if fate is Fate.HAZARD and states == {State.LEFT}:
+        return "is hazard, but left on every path"
+    if State.LEFT in states:
+        return None
+    if fate is Fate.DROPPED and State.CANCELLED in states:
+        return "is dropped, but cancelled at least on every path"
+    if State.CANCELLED in states or (fate is Fate.CANCELLED and State.INTERRUPTED in states):
+        return None
+    if PathKind.CANCELLATION in task.paths and State.LEFT in explore(source, cancellations=2).states(site):
+        return None
+    if fate is Fate.HAZARD and any(sighting.blurred for _, sighting in exploration.seen(site)):
+        return None
+    return f"is {fate.value}, but has ended on every path"
 
 
 def _calm(run: Run) -> bool:

@@ -82,7 +82,5 @@ def test_the_pre_commit_hook_reports_a_leak(tmp_path: Path) -> None:
     commit(project)
 
     code, output = run(sys.executable, "-m", "pre_commit", "try-repo", str(hook), "--all-files", cwd=project)
-    assert (code, re.findall(r"^(?:error|warning)\[(LK\d+)\]", output, re.MULTILINE)) == (
-        1,
-        ["LK103", "LK102", "LK101", "LK104"],
-    )
+    found = re.findall(r"^(?:error|warning)\[(LK\d+)\]", output, re.MULTILINE)
+    assert (code, found) == (1, ["LK103", "LK102", "LK101", "LK104"]), output

@@ -500,6 +500,25 @@ app/x.py:9:1        owned                        -      create_task(self._run)  
     assert not text.tasks_table([])
 
 
+def test_tasks_table_on_a_narrow_terminal() -> None:
+    assert (
+        text.tasks_table(INVENTORY, look=Look(terminal=True, width=100))
+        == """\
+app/poller.py:6:22  cancelled                    LK103
+    create_task(self._run)  self._task      app.poller.Poller.start
+app/poller.py:40:5  dropped?                     LK101
+    loop.create_task(poll)  -               app.poller.Poller.start
+app/x.py:6:22       hazard (exception, timeout)  LK104
+    create_task(日本)       t               app.poller.Poller.start
+app/x.py:9:1        owned                        -
+    create_task(self._run)  tasks of app.x  app.poller.Poller.start
+"""
+    )
+    wide = Look(terminal=True, width=120)
+    assert text.tasks_table(INVENTORY, look=wide) == text.tasks_table(INVENTORY)
+    assert text.tasks_table(INVENTORY, look=Look(width=100)) == text.tasks_table(INVENTORY)
+
+
 def test_a_wide_cell_does_not_widen_its_column() -> None:
     wide = reported(Fate.KEPT, "LK102", path="a/" * 30 + "x.py", owner=None)
     assert (

@@ -1,6 +1,4 @@
 """The files to look at: found among and below the given paths, and read."""
-# Paths are text here: a project has tens of thousands of them, and what is given is kept as it is given.
-# ruff: noqa: PTH
 
 from __future__ import annotations
 

@@ -115,28 +115,48 @@ def _run_in_processes(jobs: Sequence[Job], count: int, on_progress: Progress | N
     try:
         while workers and len(outcomes) < len(jobs):
             for worker in _reporting(workers):
-                try:
-                    outcomes.update(zip(worker.batch, worker.connection.recv(), strict=True))
-                    worker.ready = True
-                    worker.batch = waiting.popleft() if waiting else range(0)
-                    worker.connection.send([jobs[index] for index in worker.batch])
-                except (EOFError, OSError):
+                if not _exchange(worker, jobs, outcomes, waiting):
                     workers.remove(worker)
-                    cause = _cause_of_death(worker)
-                    if len(worker.batch) == 1:
-                        failed = worker.batch[0]
-                        outcomes[failed] = Failed(jobs[failed].file.path, cause, None)
-                    waiting.extendleft(range(index, index + 1) for index in worker.batch if index not in outcomes)
-                    workers += _start(1) if worker.ready else []
+                    workers += _replace(worker, jobs, outcomes, waiting)
             if on_progress:
                 on_progress(len(outcomes), len(jobs))
     finally:
         _stop(workers)
-    # No worker can be started: a system without processes, or a program whose main module cannot be imported again.
+    # If no worker could be started: a system without processes, or a program whose main module cannot be run again.
     left = [index for index in range(len(jobs)) if index not in outcomes]
     here = _run_here([jobs[index] for index in left], len(outcomes), len(jobs), on_progress)
     outcomes.update(zip(left, here, strict=True))
     return [outcomes[index] for index in range(len(jobs))]
+
+
+def _exchange(worker: _Worker, jobs: Sequence[Job], outcomes: dict[int, Outcome], waiting: deque[range]) -> bool:
+    """Take a worker's outcomes and give it the next batch; False if it is dead."""
+    try:
+        outcomes.update(zip(worker.batch, worker.connection.recv(), strict=True))
+        worker.ready, worker.batch = True, range(0)
+        if waiting:
+            worker.connection.send([jobs[index] for index in waiting[0]])
+            worker.batch = waiting.popleft()
+    except (EOFError, OSError):
+        return False
+    return True
+
+
+def _replace(dead: _Worker, jobs: Sequence[Job], outcomes: dict[int, Outcome], waiting: deque[range]) -> list[_Worker]:
+    """See to the batch that a worker died of, file by file until it is clear which it was; start another worker.
+
+    A worker that died before it reported for work has none to replace it: that would die as well.
+    """
+    dead.process.join()
+    dead.connection.close()
+    if len(dead.batch) == 1:
+        code = dead.process.exitcode or 0
+        how = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
+        path = jobs[dead.batch[0]].file.path
+        outcomes[dead.batch[0]] = Failed(path, f"the process that checked it died ({how})", None)
+    else:
+        waiting.extendleft(range(index, index + 1) for index in reversed(dead.batch))
+    return _start(1) if dead.ready else []
 
 
 def _reporting(workers: list[_Worker]) -> list[_Worker]:
@@ -164,14 +184,6 @@ def _stop(workers: list[_Worker]) -> None:
     for worker in workers:
         worker.process.join()
         worker.connection.close()
-
-
-def _cause_of_death(worker: _Worker) -> str:
-    worker.process.join()
-    worker.connection.close()
-    code = worker.process.exitcode or 0
-    how = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
-    return f"the process that checked it died ({how})"
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Project(NamedTuple):
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Layout:
     """Where projects and packages begin. Every directory is looked at once in the life of this object."""
 
@@ -46,7 +46,7 @@ class Layout:
         return self._projects[directory]
 
     def module_name(self, location: Path) -> str:
-        """The dotted name of the module in a file (an absolute path): packages reach up as far as `__init__.py` does."""
+        """The dotted name of the module in a file (an absolute path): a package reaches up as far as `__init__.py`."""
         package = self._package(location.parent)
         if location.stem == "__init__":
             return package or location.parent.name

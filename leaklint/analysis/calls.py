@@ -17,6 +17,7 @@ from leaklint.analysis.state import (
     Cancel,
     Closure,
     Coroutine,
+    Empty,
     Handle,
     Holder,
     Place,
@@ -35,25 +36,30 @@ from leaklint.analysis.state import (
 from leaklint.catalog import (
     ADDING,
     CATALOG,
+    EXPLORING,
     HARMLESS_METHODS,
     LOGGING,
     LOOP_DEFERS,
     LOOP_RUNS,
+    LOOP_SOON,
     REMOVING,
+    SPAWN_LIKE,
+    VIEWING,
     Role,
 )
 from leaklint.model import code
 from leaklint.model.code import Expr
-from leaklint.model.walk import text
+from leaklint.model.walk import text, walk
 
 _CONSUMING = (Role.SPAWN, Role.GATHER, Role.WAIT, Role.WAIT_FOR, Role.SHIELD, Role.AS_COMPLETED, Role.RUN)
+_CONSUMING_METHODS = LOOP_RUNS | SPAWN_LIKE
 _STACK_METHODS = ("callback", "push_async_callback")
 
 
 def call(expr: code.Call, state: State, trail: Trail, frame: Frame, *, consumed: bool) -> list[Result]:
     """The outcomes of a call."""
     results: list[Result] = []
-    consuming = frame.role(expr.func) in _CONSUMING or expr is frame.spawn or _method(expr) in LOOP_RUNS
+    consuming = frame.role(expr.func) in _CONSUMING or expr is frame.spawn or last_name(expr.func) in _CONSUMING_METHODS
     for called in _evaluated(expr, state, trail, frame, consuming=consuming, consumed=consumed):
         if expr is frame.spawn and called.state.status is Status.UNBORN:
             results += called.result()
@@ -129,6 +135,8 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
             return called.result(Holder(HANDLE))
         case Role.RUN:
             return _run(called, frame)
+        case Role.ALL_TASKS if called.state.alive:
+            return called.result(Holder(HANDLE))
         case Role.COLLECT if held is not None:
             return called.result(library.collect(called))
         case Role.PICK if held is not None:
@@ -155,10 +163,12 @@ def _run(called: Called, frame: Frame) -> list[Result]:
         followed = call_inline(held.function, held.bindings, called.result()[0], called.expr.span, frame)
         if followed is not None:
             return followed
-    frame.leave(Way.EXCEPTION, called.state, called.trail, called.expr.span)
     if isinstance(held, Handle | Waiter):
         done = (*called.trail, frame.act(called.expr.span, "runs it to its end"))
-        return [Result(called.state.ended(), done, None)]
+        ended = called.state.ended()
+        frame.leave(Way.EXCEPTION, ended, done, called.expr.span)
+        return [Result(ended, done, None)]
+    frame.leave(Way.EXCEPTION, called.state, called.trail, called.expr.span)
     return called.result()
 
 
@@ -191,13 +201,16 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
     if attr in LOOP_RUNS:
         return _run(called, frame)
     if attr in LOOP_DEFERS:
-        return called.result()
+        soon = attr in LOOP_SOON and any(isinstance(value, Cancel) for value in called.values)
+        return [_cancel(called, frame)] if soon else called.result()
     if attr in _STACK_METHODS and (found := _push(called, frame)):
         return found
     if attr in ADDING | {"setdefault"} and called.held is not None:
         return add(attr, called, frame) or unknown(called, frame)
     if attr in ("get", "setdefault", "pop", "values") and isinstance(receiver, Ref):
         return called.result(receiver)  # what is in there belongs to it
+    if attr in VIEWING and called.held is not None and isinstance(receiver, Ref | Empty):
+        return called.result(Holder(element_of(called.held) or HANDLE))
     if attr == "gather" and called.held is not None:
         return called.result(library.gather(called))
     return unknown(called, frame)
@@ -287,7 +300,7 @@ def _function(function: code.Function, called: Called, frame: Frame, *, bound_me
     if function.is_async and not function.is_generator:
         return called.result(Coroutine(function, bindings) if relevant else None)
     if not relevant or function.is_generator:
-        return unknown(called, frame)
+        return unknown(called, frame, raises=not cannot_fail(function, frame))
     followed = call_inline(function, bindings, called.result()[0], called.expr.span, frame)
     return followed if followed is not None else unknown(called, frame)
 
@@ -328,7 +341,7 @@ def unknown(called: Called, frame: Frame, *, raises: bool = True) -> list[Result
     """A call that cannot be followed: it may fail, and what it is given is in other hands."""
     state, trail = called.state, called.trail
     span = called.expr.span
-    if raises and not called.consumed and not _is_harmless(called):
+    if raises and not called.consumed and not _is_harmless(called.expr.func):
         frame.leave(Way.EXCEPTION, state, trail, span)
     if not _ignores_arguments(called):
         name = text(called.expr.func)
@@ -341,12 +354,20 @@ def unknown(called: Called, frame: Frame, *, raises: bool = True) -> list[Result
     return [Result(state, trail, None)]
 
 
-def _method(expr: code.Call) -> str:
-    return expr.func.attr if isinstance(expr.func, code.Attribute) else ""
+def cannot_fail(function: code.Function, frame: Frame, depth: int = 2) -> bool:
+    """Whether a function of the program plainly raises nothing: it only makes calls that cannot fail."""
+    if depth == 0 or any(True for _ in walk(function.body, (code.Raise, code.Await, code.Yield, code.Assert))):
+        return False
+    inner = Frame(frame.shared, function)
+    for call in walk(function.body, code.Call):
+        if not _is_harmless(call.func):
+            callee = _named(call.func, inner)
+            if callee is None or callee is function or not cannot_fail(callee, inner, depth - 1):
+                return False
+    return True
 
 
-def _is_harmless(called: Called) -> bool:
-    func = called.expr.func
+def _is_harmless(func: Expr) -> bool:
     if isinstance(func, code.Attribute):
         return func.attr in HARMLESS_METHODS or func.attr in LOOP_DEFERS
     if isinstance(func, code.Global):
@@ -356,4 +377,4 @@ def _is_harmless(called: Called) -> bool:
 
 def _ignores_arguments(called: Called) -> bool:
     name = last_name(called.expr.func)
-    return name in LOGGING or name in REMOVING or name in ("add_done_callback", "remove_done_callback")
+    return name in LOGGING | REMOVING | EXPLORING or name in ("add_done_callback", "remove_done_callback")

@@ -98,12 +98,15 @@ def _branch_boolean(op: str, values: tuple[Expr, ...], state: State, trail: Trai
 def _branch_compare(test: code.Compare, state: State, trail: Trail, frame: Frame) -> Branches:
     true: list[Result] = []
     false: list[Result] = []
+    asked = text(test.left)
     negated = test.op in ("is not", "!=", "not in")
     for s, t, (left, right) in frame.evaluate_all((test.left, test.right), state, trail):
         outcome: bool | None = None
         if test.op in ("in", "not in"):
             if isinstance(left, Handle):
                 outcome = True if isinstance(right, Holder | Items) else False if isinstance(right, Empty) else None
+            elif isinstance(right, Empty) and right.only == asked:
+                outcome = True
         elif test.op not in ("is", "is not", "==", "!="):
             pass
         elif isinstance(test.right, code.Constant) and test.right.value is None:

@@ -36,6 +36,7 @@ from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fate import PathKind
+from leaklint.model.walk import text
 
 
 def evaluate(expr: Expr, state: State, trail: Trail, frame: Frame, *, consumed: bool = False) -> list[Result]:
@@ -78,7 +79,7 @@ def evaluate(expr: Expr, state: State, trail: Trail, frame: Frame, *, consumed: 
             true, false = branch(expr, state, trail, frame)
             return [Result(s, t, None) for s, t in to_flow([*true, *false]).items()]
         case code.Lambda(function=function):
-            return [Result(state, trail, Closure(function) if function.free_names else None)]
+            return [Result(state, trail, Closure(function) if frame.shares(function) else None)]
         case code.Walrus(target=target, value=value):
             return [
                 Result(assign(target, r.value, r.state, r.trail, frame)[0].state, r.trail, r.value)
@@ -143,7 +144,7 @@ def _display(expr: code.Display, state: State, trail: Trail, frame: Frame) -> li
             unpacked = [v for v, item in zip(items, expr.items, strict=True) if isinstance(item, code.Starred)]
             if expr.kind == "dict":
                 value = Holder(next(filter(holds, items)) or HANDLE, keyed=True)
-            elif unpacked or expr.kind == "set":
+            elif unpacked:
                 held = next(filter(holds, items))
                 inner = element_of(held) if held in unpacked else held
                 value = Holder(inner or HANDLE)
@@ -245,6 +246,9 @@ def _await(expr: code.Await, state: State, trail: Trail, frame: Frame) -> list[R
                 results += await_coroutine(coroutine, point, expr.span, frame)
             case _:
                 suspend(expr.span, point, frame, may_raise=not _only_sleeps(expr.value))
+                if text(expr.value) in frame.cancelled:
+                    # awaiting a task that has been cancelled raises, though nobody cancels this function
+                    frame.leave(Way.ABANDONED, point.state, point.trail, expr.span)
                 results.append(Result(point.state, point.trail, None))
     return results
 
@@ -259,22 +263,26 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
     done = (*trail, frame.act(span, "waits for it"))
     ended = state.ended()
     frame.leave(Way.EXCEPTION, ended, done, span)
-    frame.leave(Way.CANCELLATION, state if PathKind.CANCELLATION in waiter.leaves else ended, trail, span)
+    cut_short = state.left_by(PathKind.CANCELLATION) if PathKind.CANCELLATION in waiter.leaves else ended
+    frame.leave(Way.CANCELLATION, cut_short, trail, span)
     if PathKind.SIBLING in waiter.leaves:
         frame.leave(Way.SIBLING, state, trail, span)
     if PathKind.TIMEOUT in waiter.leaves:
-        frame.leave(Way.TIMEOUT, state, trail, span)
+        frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT), trail, span)
     results = [Result(ended, done, Items((Holder(HANDLE), Empty())) if waiter.sets else None)]
     if waiter.partial and state.alive:
         timed = waiter.partial is PathKind.TIMEOUT
         why = "this wait ends at a time-out" if timed else "this wait ends with the first task"
         left = (*trail, frame.step(span, f"{why}, others may still run"))
-        value = Items((Empty(), Holder(HANDLE))) if waiter.sets else None
+        value = Items((Empty(waiter.other), Holder(HANDLE))) if waiter.sets else None
         results.append(Result(state.left_by(waiter.partial), left, value))
     return results
 
 
 def _yield(expr: code.Yield, state: State, trail: Trail, frame: Frame) -> list[Result]:
+    roles = {role_of(_path(d)) for d in frame.function.decorators}
+    if Role.COROUTINE in roles and expr.value is not None:
+        return _await(code.Await(expr.value, expr.span), state, trail, frame)
     points = frame.evaluate(expr.value, state, trail) if expr.value else [Result(state, trail, None)]
     results: list[Result] = []
     for point in points:
@@ -285,7 +293,6 @@ def _yield(expr: code.Yield, state: State, trail: Trail, frame: Frame) -> list[R
         if holds(value):
             state = state.set(HANDED, HANDLE)
             trail = (*trail, frame.step(expr.span, "yielded to the caller"))
-        roles = {role_of(_path(d)) for d in frame.function.decorators}
         if Role.FIXTURE not in roles:
             frame.leave(Way.EXCEPTION if Role.CONTEXT_MANAGER in roles else Way.CLOSE, state, trail, expr.span)
         results.append(Result(state, trail, None))

@@ -17,6 +17,7 @@ from leaklint.analysis.state import (
     Coroutine,
     Exits,
     Flow,
+    Handle,
     Holder,
     Items,
     Place,
@@ -34,6 +35,8 @@ from leaklint.analysis.storing import assign
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span, Stmt
+from leaklint.model.fate import PathKind
+from leaklint.model.walk import walk
 
 _LONGEST_UNROLLED = 8
 
@@ -172,7 +175,7 @@ def _define(
 ) -> list[Result]:
     results = []
     for s, t, _ in frame.evaluate_all(evaluated, state, trail):
-        if function.free_names:
+        if frame.shares(function):
             after = bind(s, frame.name_place(function.name), Closure(function))
             if function.decorators:  # whatever decorates it may keep it
                 after = after.set(Place(ESCAPED, function.qualname), Closure(function))
@@ -232,9 +235,22 @@ def _while(statement: code.While, flow: Flow, frame: Frame) -> Flow:
             for state, trail in flow.items():
                 holding, failing = branch(statement.test, state, trail, frame)
                 true += holding
-                done = merge(done, to_flow(failing))
+                done = merge(done, to_flow(failing), _emptied(statement, holding, frame))
             flow = merge(run_block(statement.body, to_flow(true), frame), exits.take(Way.CONTINUE))
     return _leave_loop(statement.orelse, done, exits, frame)
+
+
+def _emptied(statement: code.While, holding: list[Result], frame: Frame) -> Flow:
+    """`while tasks: await ...`: the loop that polls a container ends when its tasks have ended and left it."""
+    if not isinstance(statement.test, code.Name | code.Attribute | code.Global):
+        return {}
+    if not any(True for _ in walk(statement.body, code.Await)):
+        return {}
+    return {
+        point.state.ended(): (*point.trail, frame.act(statement.test.span, "polls until it is gone"))
+        for point in holding
+        if isinstance(point.value, Holder | Handle)
+    }
 
 
 def _leave_loop(orelse: Block, done: Flow, exits: Exits, frame: Frame) -> Flow:
@@ -312,13 +328,23 @@ def _try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
     if not statement.final:
         _let_out(leaving, frame)
         return flow
-    finished: dict[State, Flow] = {}
+    _finish(statement.final, leaving, frame)
+    return run_block(statement.final, flow, frame)
+
+
+def _finish(final: Block, leaving: Exits, frame: Frame) -> None:
+    """Runs a `finally` on every way out. What it raises while the task already runs on is the same leak, no new one."""
+    finished: dict[State, tuple[Flow, Exits]] = {}
     for way, state, trail, span in leaving:
         if state not in finished:
-            finished[state] = run_block(statement.final, {state: trail}, frame)
-        for after, steps in finished[state].items():
+            with frame.catching() as raised:
+                finished[state] = run_block(final, {state: trail}, frame), raised
+        flow, raised = finished[state]
+        for after, steps in flow.items():
             frame.leave(way, after, steps, span)
-    return run_block(statement.final, flow, frame)
+        for inner, after, steps, where in raised:
+            same = inner in RAISED and after.alive and after.status is state.status
+            frame.leave(way if same else inner, after, steps, span if same else where)
 
 
 def _let_out(exits: Exits, frame: Frame) -> None:
@@ -370,7 +396,7 @@ def _enter(items: tuple[code.Item, ...], statement: code.With, flow: Flow, frame
             points += assign(item.target, point.value, point.state, point.trail, frame) if item.target else [point]
     with frame.catching() as exits:
         after = _enter(rest, statement, to_flow(points), frame)
-    swallowed = _swallowed(item.context, exits)
+    swallowed = merge(_swallowed(item.context, exits), _timed_out(item.context, exits))
     after = merge(after, swallowed)
     if isinstance(item.target, code.Name):
         return _unwind(item.target.id, after, exits, statement.span, frame)
@@ -389,7 +415,7 @@ def _path(expr: Expr) -> str | None:
 
 def _enters_quietly(context: Expr) -> bool:
     role = role_of(_path(context))
-    return role in (Role.GROUP, Role.STACK, Role.SUPPRESS, Role.HARMLESS)
+    return role in (Role.GROUP, Role.STACK, Role.SUPPRESS, Role.TIMEOUT, Role.MOVE_ON, Role.HARMLESS)
 
 
 def _swallowed(context: Expr, exits: Exits) -> Flow:
@@ -405,6 +431,22 @@ def _swallowed(context: Expr, exits: Exits) -> Flow:
         if certain:
             del exits.found[exit_]
     return swallowed
+
+
+def _timed_out(context: Expr, exits: Exits) -> Flow:
+    """What a time-out of the body adds to its exits; the states in which the program goes on after it."""
+    role = role_of(_path(context))
+    goes_on: Flow = {}
+    if role not in (Role.TIMEOUT, Role.MOVE_ON):
+        return goes_on
+    for way, state, trail, span in exits:
+        if way is Way.CANCELLATION and (state.partial is PathKind.CANCELLATION or not state.alive):
+            left = state.left_by(PathKind.TIMEOUT)
+            if role is Role.MOVE_ON:
+                goes_on.setdefault(left, trail)
+            else:
+                exits.add(Way.TIMEOUT, left, trail, span)
+    return goes_on
 
 
 def _each(expr: Expr) -> tuple[Expr, ...]:

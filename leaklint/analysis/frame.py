@@ -91,9 +91,11 @@ class Frame:
         """The conditions whose outcomes are remembered along a path: tested more than once, and one of the tests
         decides about the task.
         """
+        if self.spawn is None:
+            return frozenset()
         tests: Counter[str] = Counter()
         deciding: set[str] = set()
-        words = handle_words(self.function, self.spawn) if self.spawn else set()
+        words = handle_words(self.function, self.spawn)
         for node in walk(self.function.body, (code.If, code.While, code.Conditional, code.Assert)):
             found = [b.test for b in node.branches] if isinstance(node, code.If) else [node.test]
             conditions = [text(atom) for test in found for atom in _atoms(test)]
@@ -110,6 +112,45 @@ class Frame:
             or (isinstance(inner, code.Attribute) and inner.attr in words)
             for inner in walk(node, (code.Call, code.Name, code.Attribute))
         )
+
+    @cached_property
+    def cancelled(self) -> frozenset[str]:
+        """What this function calls `cancel()` on, as it is written."""
+        receivers = (call.func for call in walk(self.function.body, code.Call))
+        return frozenset(text(f.value) for f in receivers if isinstance(f, code.Attribute) and f.attr == "cancel")
+
+    @cached_property
+    def carriers(self) -> frozenset[str]:
+        """The names of this function that may come to hold the task."""
+        found = handle_words(self.function, self.spawn) if self.spawn is not None else set()
+        sources = [
+            (set(_named(node.targets if isinstance(node, code.Assign) else node.target)), set(_named(node.value)))
+            for node in walk(self.function.body, (code.Assign, code.Augment, code.Walrus))
+            if node.value is not None
+        ]
+        sources += [
+            (set(_named(node.target)), set(_named(node.iterable)))
+            for node in walk(self.function.body, (code.For, code.Clause))
+        ]
+        sources += [
+            ({call.func.value.id}, set(_named(call.args)))
+            for call in walk(self.function.body, code.Call)
+            if isinstance(call.func, code.Attribute) and isinstance(call.func.value, code.Name)
+        ]
+        growing = True
+        while growing:
+            size = len(found)
+            for targets, names in sources:
+                if not found.isdisjoint(names):
+                    found |= targets
+            growing = len(found) > size
+        return frozenset(found)
+
+    def shares(self, function: code.Function) -> bool:
+        """Whether a nested function shares a variable with this one that may hold the task."""
+        if self.spawn is None:
+            return bool(function.free_names)
+        return not self.carriers.isdisjoint(function.free_names)
 
     @cached_property
     def filled(self) -> frozenset[str]:
@@ -258,6 +299,10 @@ def handle_words(function: code.Function, spawn: code.Call) -> set[str]:
         for node in walk(stores, (code.Name, code.Attribute)):
             found.add(node.id if isinstance(node, code.Name) else node.attr)
     return found - {"self", "cls"}
+
+
+def _named(root: object) -> Iterator[str]:
+    return (name.id for name in walk(root, code.Name))
 
 
 def _atoms(test: Expr) -> Iterator[Expr]:

@@ -6,7 +6,7 @@ from leaklint.analysis.kinds import last_name
 from leaklint.analysis.state import Way
 from leaklint.model.code import Expr
 
-RAISED = (Way.EXCEPTION, Way.SIBLING, Way.TIMEOUT, Way.CANCELLATION, Way.CLOSE)
+RAISED = (Way.EXCEPTION, Way.SIBLING, Way.TIMEOUT, Way.CANCELLATION, Way.ABANDONED, Way.CLOSE)
 """The ways in which an exception leaves."""
 
 
@@ -21,7 +21,7 @@ def catches(types: tuple[Expr, ...], way: Way) -> bool | None:
 def _catches(name: str, way: Way) -> bool | None:
     if name in ("BaseException", "BaseExceptionGroup"):
         return True
-    if way is Way.CANCELLATION:
+    if way in (Way.CANCELLATION, Way.ABANDONED):
         return True if name in ("CancelledError", "Cancelled", "get_cancelled_exc_class") else None
     if way is Way.CLOSE:
         return True if name == "GeneratorExit" else None

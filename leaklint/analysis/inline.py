@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from leaklint.analysis.frame import DEEPEST_CALL, Frame
 from leaklint.analysis.kinds import receiver
-from leaklint.analysis.program import mentioned
 from leaklint.analysis.state import (
     CELL,
     DEFERRED,
@@ -82,9 +81,9 @@ def is_relevant(function: code.Function, state: State, frame: Frame) -> bool:
     return bool(fields) and not fields.isdisjoint(_reach(function, frame, 2))
 
 
-def _reach(function: code.Function, frame: Frame, depth: int) -> set[str]:
+def _reach(function: code.Function, frame: Frame, depth: int) -> frozenset[str]:
     """The words a function mentions, itself or through methods of its own object."""
-    words = mentioned(function)
+    words = frame.shared.program.words(function)
     if depth and function.owner:
         itself = receiver(function)
         for word in sorted(words):

@@ -20,6 +20,8 @@ TASK = "asyncio.Task"
 FUTURE = "asyncio.Future"
 _DEEPEST = 6
 _WRAPPERS = ("Optional", "Union", "Annotated", "Final", "ClassVar", "InitVar", "Required", "NotRequired")
+_SAYING_NOTHING = (*_WRAPPERS, "Any", "object", "Self", "TypeAlias")
+"""Annotations that name no class when they stand alone: the value decides."""
 _FUTURES = ("create_future", "run_in_executor")
 
 
@@ -82,6 +84,15 @@ class Kinds:
         """Whether a class of the program has an attribute of that name."""
         return any(name == attr for _, name in self._attributes)
 
+    def makes_itself(self, owner: str, attr: str) -> bool:
+        """Whether a class makes what it keeps in an attribute: binds it to a new object, not to what it was given."""
+        bindings = [b for name in self.program.ancestors(owner) for b in self._attributes.get((name, attr), ())]
+        values = [binding.expr for binding in bindings if binding.how == "value"]
+        if any(isinstance(value, code.Call | code.Display | code.Comprehension) for value in values):
+            return True
+        annotated = any(binding.how == "type" for binding in bindings)
+        return annotated and not any(isinstance(value, code.Name | code.Attribute) for value in values)
+
     def returned(self, function: code.Function, depth: int = 0) -> str | None:
         """The class of what a call of a function of the program returns (awaited, if it is a coroutine function)."""
         if function.returns is not None:
@@ -97,7 +108,7 @@ class Kinds:
         """The class an annotation names; `Optional` and its like are looked through."""
         match annotation:
             case code.Global(path=path):
-                return path
+                return None if last_name(annotation) in _SAYING_NOTHING else path
             case code.Subscript(value=value, index=index):
                 if last_name(value) in _WRAPPERS:
                     parts = index.items if isinstance(index, code.Display) else (index,)

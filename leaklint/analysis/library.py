@@ -14,10 +14,12 @@ from leaklint.analysis.state import (
     Value,
     Waiter,
     element_of,
+    holds,
 )
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import PathKind
+from leaklint.model.walk import text
 
 
 def gather(called: Called) -> Value:
@@ -54,7 +56,15 @@ def wait(called: Called) -> Value:
         partial = PathKind.PARTIAL_WAIT
     elif limited:
         partial = PathKind.TIMEOUT
-    return Waiter(frozenset({PathKind.CANCELLATION}), partial, sets=True)
+    return Waiter(frozenset({PathKind.CANCELLATION}), partial, sets=True, other=None if limited else _other(called))
+
+
+def _other(called: Called) -> str | None:
+    """The other task, when two are waited for."""
+    value, expr = called.args[0], called.expr.args[0]
+    if not isinstance(value, Items) or not isinstance(expr, code.Display) or len(value.values) != 2:
+        return None
+    return next((text(item) for item, each in zip(expr.items, value.values, strict=True) if not holds(each)), None)
 
 
 def wait_for(called: Called) -> Value | None:

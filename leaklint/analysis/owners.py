@@ -89,9 +89,14 @@ def _judge(exits: Exits, function: code.Function, frame: Frame) -> Effect:
         effect = _effect(state, trail, function, frame)
         if effect.rank > best.rank:
             best = effect
-    if best.rank == _WAITS and (left := next(((s, t) for s, t in ways if s.partial and s.alive), None)):
+    if best.rank == _WAITS and (left := next(((s, t) for s, t in ways if _is_left(s)), None)):
         return _effect(left[0], left[1], function, frame)
     return best
+
+
+def _is_left(state: State) -> bool:
+    """Whether a wait has run out while the task runs. (Being cancelled is not held against an owner's end.)"""
+    return state.alive and state.partial in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT)
 
 
 def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -> Effect:
@@ -102,7 +107,7 @@ def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -
     if state.status is Status.CANCELLED:
         end = frame.act(function.span, "does not wait for it after that")
         return Effect(_CANCELS, Fate.CANCELLED, (), (*trail, end), function)
-    if state.partial is not None:
+    if state.partial is not None and _is_left(state):
         return Effect(_LEAVES, Fate.HAZARD, (state.partial,), trail, function)
     if state.get(RETURNED) is not None and not function.name.startswith("_"):
         given = frame.act(function.span, "returns it")

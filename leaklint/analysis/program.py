@@ -16,6 +16,7 @@ class Program:
 
     def __init__(self, modules: Iterable[ModuleFacts]) -> None:
         self.modules = tuple(modules)
+        self._words: dict[code.Function, frozenset[str]] = {}
 
     @cached_property
     def functions(self) -> dict[str, code.Function]:
@@ -102,27 +103,30 @@ class Program:
         found: dict[str, list[code.Function]] = defaultdict(list)
         for module in self.modules:
             for function in module.functions:
-                for word in mentioned(function):
+                for word in self.words(function):
                     found[word].append(function)
         return found
+
+    def words(self, function: code.Function) -> frozenset[str]:
+        """The attribute names, names, global paths and string keys that occur in a scope's own code."""
+        if function not in self._words:
+            self._words[function] = frozenset(_words(function))
+        return self._words[function]
 
     def mentioning(self, word: str) -> list[code.Function]:
         """The scopes whose own code mentions an attribute, a local name, a string key or a global path."""
         return self._mentions.get(word, [])
 
 
-def mentioned(function: code.Function) -> set[str]:
-    """The attribute names, names, global paths and string keys that occur in a scope's own code."""
-    found: set[str] = set()
+def _words(function: code.Function) -> Iterator[str]:
     for node in walk(function.body, (code.Name, code.Global, code.Attribute, code.Subscript)):
         match node:
             case code.Name(id=name):
-                found.add(name)
+                yield name
             case code.Global(path=path):
-                found.add(path)
-                found.add(path.rpartition(".")[2])
+                yield path
+                yield path.rpartition(".")[2]
             case code.Attribute(attr=attr):
-                found.add(attr)
+                yield attr
             case code.Subscript(index=code.Constant(value=str(key))):
-                found.add(key)
-    return found
+                yield key

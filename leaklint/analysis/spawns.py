@@ -66,7 +66,10 @@ def _sort(call: code.Call, function: code.Function, kinds: Kinds) -> tuple[Sort,
         case code.Attribute(value=value, attr=attr):
             if attr not in LOOP_SPAWNS | GROUP_SPAWNS:
                 return None
-            return _by_receiver(value, kinds.of(value, function), attr)
+            kind = kinds.of(value, function)
+            if kind is not None and kinds.program.method(kind, attr) is not None:
+                return None  # a method of the program: what it does with the task is decided there
+            return _by_receiver(value, kind, attr)
     return None
 
 

@@ -44,6 +44,9 @@ class Holder:
 class Empty:
     """A container that certainly does not hold the task, such as the pending set when the task is done."""
 
+    only: str | None = None
+    """The one other task that must be in it, as it is written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Items:
@@ -63,6 +66,8 @@ class Waiter:
     leaves: frozenset[PathKind] = frozenset()
     partial: PathKind | None = None
     sets: bool = False
+    other: str | None = None
+    """The one other task that is waited for with it, as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +261,7 @@ class Way(Enum):
     SIBLING = "raises when another task of the gather fails"
     TIMEOUT = "may time out"
     CANCELLATION = "may be cancelled"
+    ABANDONED = "raises when another task has been cancelled"
     CLOSE = "may be closed"
 
     @property
@@ -270,6 +276,7 @@ class Way(Enum):
 
 _KINDS = {
     Way.EXCEPTION: PathKind.EXCEPTION,
+    Way.ABANDONED: PathKind.EXCEPTION,
     Way.SIBLING: PathKind.SIBLING,
     Way.TIMEOUT: PathKind.TIMEOUT,
     Way.CANCELLATION: PathKind.CANCELLATION,

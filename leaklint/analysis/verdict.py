@@ -16,11 +16,13 @@ from leaklint.analysis.state import (
     LOCAL,
     RETURNED,
     Closure,
+    Handle,
     Place,
     Result,
     State,
     Status,
     Trail,
+    Value,
     Way,
     field,
     field_owner,
@@ -59,6 +61,11 @@ class End:
     @property
     def handed(self) -> bool:
         return self.state.get(HANDED) is not None or self.state.get(RETURNED) is not None
+
+    @property
+    def kind(self) -> PathKind:
+        """The kind of path, if the task runs on."""
+        return self.state.partial if self.state.partial and self.way.is_straight else self.way.kind
 
     @property
     def leaks(self) -> bool:
@@ -129,14 +136,16 @@ def _fate(ends: list[End], spawn: Spawn, frame: Frame) -> Verdict:
         return Verdict(Fate.DROPPED)  # no path leads past the spawn
     if kept:
         verdict = _kept(kept, spawn, frame)
+        if verdict.fate is Fate.KEPT and all(not end.state.alive for end in ends if end.way.is_straight):
+            return _hazard(alive, frame)  # the function itself waits, where nothing goes wrong
         return _hazard(leaks, frame) if leaks and not verdict.fate.leaks and _waited(ends) else verdict
     if leaks:
         return _leaking(leaks, ends, spawn, frame)
     if handed := next((end for end in alive if end.handed), None):
         return _handed(handed, spawn, frame)
-    if cancelled := next((end for end in alive if end.way not in (Way.CANCELLATION, Way.CLOSE)), None):
-        last = frame.step(cancelled.span, f"{_LEAVING[cancelled.way]}, nobody has waited for it")
-        return Verdict(Fate.CANCELLED, evidence=(*cancelled.trail, last))
+    cancelled = [end for end in alive if end.way not in (Way.CANCELLATION, Way.CLOSE)]
+    if cancelled:
+        return _cancelled(cancelled, frame)
     joined = next((end for end in ends if end.way.is_straight), ends[0])
     return Verdict(Fate.JOINED, evidence=joined.trail)
 
@@ -160,15 +169,21 @@ def _leaking(leaks: list[End], ends: list[End], spawn: Spawn, frame: Frame) -> V
     return Verdict(Fate.DROPPED, evidence=first.trail)
 
 
+def _cancelled(ends: list[End], frame: Frame) -> Verdict:
+    first = min(ends, key=lambda end: (not end.way.is_straight, end.span))
+    last = frame.step(first.span, f"{_LEAVING[first.way]}, nobody has waited for it")
+    return Verdict(Fate.CANCELLED, evidence=(*first.trail, last))
+
+
 def _hazard(leaks: list[End], frame: Frame) -> Verdict:
-    kinds = {end.state.partial or end.way.kind for end in leaks}
+    kinds = {end.kind for end in leaks}
     if PathKind.EXCEPTION in kinds:
         # whatever may raise may be cancelled as well: said only where nothing but a cancellation leaks
         kinds.discard(PathKind.CANCELLATION)
     paths = tuple(kind for kind in PathKind if kind in kinds)
     first = min(
-        (end for end in leaks if (end.state.partial or end.way.kind) in kinds),
-        key=lambda end: (paths.index(end.state.partial or end.way.kind), end.span),
+        (end for end in leaks if (end.kind) in kinds),
+        key=lambda end: (paths.index(end.kind), end.span),
     )
     last = frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on")
     return Verdict(Fate.HAZARD, paths, (*first.trail, last))
@@ -181,6 +196,7 @@ _LEAVING = {
     Way.SIBLING: "another task of the gather may fail",
     Way.TIMEOUT: "this may time out",
     Way.CANCELLATION: "this may be cancelled",
+    Way.ABANDONED: "this raises when that task was cancelled",
     Way.CLOSE: "the generator may be closed here",
 }
 
@@ -228,8 +244,8 @@ def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
     if best is KEEPS and any(each.handed for each in kept):
         return Verdict(Fate.HANDED, evidence=end.trail)
     handle = _place_text(chosen, spawn.function)
-    if best is KEEPS and not _in_view(chosen, frame):
-        unseen = frame.step(spawn.call.span, "kept by an object whose class is not in view")
+    if best is KEEPS and not _in_view(chosen, places[chosen], frame):
+        unseen = frame.step(spawn.call.span, "what keeps it belongs to something that is not in view")
         return Verdict(Fate.HANDED, evidence=(*end.trail, unseen), handle=handle)
     owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == GLOBAL else None)
     evidence = (*end.trail, *best.evidence, *(_nobody(owner, frame) if best is KEEPS else ()))
@@ -244,14 +260,18 @@ def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:
         yield Step(frame.shared.program.paths[scope.qualname], scope.span, message)
 
 
-def _in_view(place: Place, frame: Frame) -> bool:
+def _in_view(place: Place, value: Value | None, frame: Frame) -> bool:
     """Whether all that could wait for a task kept there is in view."""
     if not place.scope.startswith("field"):
         return True
     owner = field_owner(place)
+    kinds = frame.shared.kinds
     if owner is None:
-        return frame.shared.kinds.is_declared(place.name)
-    return owner in frame.shared.program.classes
+        return kinds.is_declared(place.name)
+    if owner not in frame.shared.program.classes:
+        return False
+    # a container that the class was given, or never makes, belongs to somebody else
+    return isinstance(value, Handle) or kinds.makes_itself(owner, place.name)
 
 
 def _place_text(place: Place, function: code.Function) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar, overload
+from typing import TypeVar, get_args, overload
 
 from leaklint.model import code
 
@@ -26,16 +26,27 @@ def walk(root: object, kind: type[object] | tuple[type[object], ...]) -> Iterato
 
     The bodies of functions, lambdas and classes within are left out: they are scopes of their own.
     """
+    wanted = set(kind) if isinstance(kind, tuple) else {kind}
     stack: list[object] = [root]
     while stack:
         node = stack.pop()
-        if isinstance(node, kind):
+        class_ = node.__class__
+        if class_ in wanted:
             yield node
-        if isinstance(node, tuple):
+        parts = _PARTS.get(class_)
+        if parts is not None:
+            stack.extend([getattr(node, part) for part in parts])
+        elif isinstance(node, tuple):
             stack.extend(reversed(node))
-        elif not isinstance(node, code.Function | code.Class):
-            slots = getattr(node, "__slots__", ())
-            stack.extend(getattr(node, slot) for slot in reversed(slots) if slot != "span")
+
+
+def _parts(class_: type) -> tuple[str, ...]:
+    """The fields of a node that can hold other nodes, last first."""
+    leaves = ("Span", "str", "str | None", "bool", "object", "Function", "Class", "frozenset[str]")
+    return tuple(name for name, type_ in reversed(class_.__annotations__.items()) if type_ not in leaves)
+
+
+_PARTS = {class_: _parts(class_) for class_ in (*get_args(code.Expr), *get_args(code.Stmt))}
 
 
 def text(node: code.Expr) -> str:

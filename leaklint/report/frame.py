@@ -27,11 +27,15 @@ NARROW = 24
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How text is to look: with colours or not, with box characters or in plain ASCII, how many cells wide."""
+    """How text is to look."""
 
     color: bool = False
     unicode: bool = True
+    """With box characters, or in plain ASCII."""
     width: int = 140
+    """In cells."""
+    terminal: bool = False
+    """Lines that are wider than that would be wrapped."""
 
     @property
     def bar(self) -> str:

@@ -162,12 +162,19 @@ def _count(number: int, noun: str) -> str:
 def tasks_table(tasks: Sequence[Reported], *, look: Look | None = None) -> str:
     """The inventory, one task a line: place, fate, rule, the spawn, what holds the handle, the spawning function.
 
-    A fate with a question mark rests on the name of the receiver alone.
+    A fate with a question mark rests on the name of the receiver alone. On a terminal that is too narrow for the lines,
+    a task takes two of them.
     """
+    look = look or Look()
     head = tuple(Piece(title, "strong") for title in ("PLACE", "FATE", "RULE", "SPAWN", "HANDLE", "FUNCTION"))
-    rows = [head, *(_row(entry) for entry in tasks)] if tasks else []
-    widths = [max(width for width in map(_cells, column) if width <= COLUMN) for column in zip(*rows, strict=True)]
-    return _paint((_aligned(row, widths) for row in rows), look or Look())
+    rows = [_row(entry) for entry in tasks]
+    if not rows:
+        return ""
+    table = _aligned([head, *rows])
+    if look.terminal and any(sum(map(_cells, line)) > look.width for line in table):
+        upper, lower = _aligned([row[:3] for row in rows]), _aligned([row[3:] for row in rows])
+        table = [line for above, below in zip(upper, lower, strict=True) for line in (above, (Piece("    "), *below))]
+    return _paint(table, look)
 
 
 def _row(entry: Reported) -> Line:
@@ -194,15 +201,22 @@ def _cells(piece: Piece) -> int:
     return cell_len(piece.text)
 
 
-def _aligned(row: Line, widths: Sequence[int]) -> Line:
-    """The row with every cell filled up to its column's width; what a wide cell takes, the next ones give back."""
-    pieces: list[Piece] = []
-    debt = 0
-    for piece, width in zip(row[:-1], widths, strict=False):
-        space = width - _cells(piece) - debt
-        pieces += [piece, Piece(" " * (max(space, 0) + 2))]
-        debt = max(-space, 0)
-    return (*pieces, row[-1])
+def _aligned(rows: Sequence[Line]) -> list[Line]:
+    """The rows as the lines of a table. What a very wide cell takes, the next ones in its row give back."""
+    widths = [
+        max((width for width in map(_cells, column) if width <= COLUMN), default=0)
+        for column in zip(*rows, strict=True)
+    ]
+    lines = []
+    for row in rows:
+        line: list[Piece] = []
+        debt = 0
+        for piece, width in zip(row[:-1], widths, strict=False):
+            space = width - _cells(piece) - debt
+            line += [piece, Piece(" " * (max(space, 0) + 2))]
+            debt = max(-space, 0)
+        lines.append((*line, row[-1]))
+    return lines
 
 
 def tasks_summary(tasks: Sequence[Reported], *, look: Look | None = None) -> str:

@@ -17,7 +17,10 @@ _ASYNCIO_MODULES = frozenset(
 
 
 def canonical(path: str) -> str:
-    """The public name of what is reached by a private path: `asyncio.tasks.wait` is `asyncio.wait`."""
+    """The public name of what is reached by another path: `asyncio.tasks.wait` is `asyncio.wait`."""
+    head, found, name = path.rpartition(".asyncio.")
+    if found and head and f"asyncio.{name}" in CATALOG:
+        path = f"asyncio.{name}"  # `from compat import asyncio`
     parts = path.split(".")
     if len(parts) > 2 and parts[0] == "asyncio" and parts[1] in _ASYNCIO_MODULES:
         return ".".join(["asyncio", *parts[2:]])

@@ -4,8 +4,8 @@ A file may be written for a newer Python than the one leaklint runs on. What the
 nothing about tasks (type parameters, type aliases, f-strings with nested quotes), so it is put into other words that
 take up exactly as many bytes on every line: all other positions in the syntax tree stay what they are.
 
-The constructs are found lexically. (libcst would find them too, but it needs 20 s and 1.8 GB for a megabyte with a syntax
-error in it, and the process dies of a few thousand nested brackets.)
+The constructs are found lexically. (libcst would find them, too. But it needs 20 s and 1.8 GB for a megabyte with a
+syntax error in it, and the process dies of a few thousand nested brackets.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Edit(NamedTuple):
 def in_older_syntax(text: str, *, python: tuple[int, int] = sys.version_info[:2]) -> Older | None:
     """Rewrite what came after this version of Python; None when there is nothing of that sort.
 
-    `text` has "\\n" for its line ends. Of text that is no Python at all, the part before the fault is rewritten.
+    Every line end of `text` is a newline. Of text that is no Python at all, the part before the fault is rewritten.
     """
     edits = list(_edits(text, python))
     if not edits:
@@ -84,8 +84,8 @@ def _edits(text: str, python: tuple[int, int]) -> Iterator[_Edit]:
             at = match.end()
             if match["quote"]:
                 at = _string_end(text, match)
-                if "f" in _prefix(match) or "t" in _prefix(match):
-                    yield from _literal(text, match.start(), at, "t" in _prefix(match), bracketed=bool(brackets))
+                if _has_fields(match):
+                    yield from _literal(text, match.start(), at, bracketed=bool(brackets))
             elif match["open"]:
                 brackets.append(match["open"] == "[" and _is_subscript(text, match.start()))
             elif match["close"]:
@@ -111,6 +111,7 @@ def _edits(text: str, python: tuple[int, int]) -> Iterator[_Edit]:
                     at += 1
                     if python < (3, 11):
                         yield _Edit(at - 1, at, " ", (3, 11))
+                    at = _SPACE.match(text, at).end()
                 if python < (3, 14):
                     yield from _exception_types(text, at)
             elif match["unpack"] and python < (3, 11) and _is_new_unpacking(text, match.start(), brackets):
@@ -127,7 +128,7 @@ def _is_new_unpacking(text: str, start: int, brackets: list[bool]) -> bool:
 def _is_subscript(text: str, bracket: int) -> bool:
     before = text[max(0, bracket - 50) : bracket].rstrip(" \t")
     word = re.search(r"\w+\Z", before)
-    return not keyword.iskeyword(word[0]) if word else before.endswith((")", "]", "}", '"', "'"))
+    return not keyword.iskeyword(word[0]) and word[0] != "case" if word else before.endswith((")", "]", "}", '"', "'"))
 
 
 # -- rewriting -------------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def _type_parameters(text: str, start: int) -> _Edit:
 
 
 def _exception_types(text: str, start: int) -> Iterator[_Edit]:
-    """`except A, B:` becomes `except(A,B):`; where there is no room for brackets, all types but the first are dropped."""
+    """`except A, B:` becomes `except(A,B):`; where there is no room for brackets, only the first type stays."""
     comma, end = _comma_and_colon(text, start)
     if comma is None:
         return
@@ -180,8 +181,8 @@ def _comma_and_colon(text: str, start: int) -> tuple[int | None, int]:
     raise _FaultError
 
 
-def _literal(text: str, start: int, end: int, template: bool, *, bracketed: bool) -> Iterator[_Edit]:
-    """A string with fields in place of which the interpreter needs a plain one: that plain one, empty but for spaces."""
+def _literal(text: str, start: int, end: int, *, bracketed: bool) -> Iterator[_Edit]:
+    """A string with fields that the interpreter cannot parse becomes a plain one of spaces."""
     literal = text[start:end]
     if _parses(f"({literal})"):
         return
@@ -192,7 +193,7 @@ def _literal(text: str, start: int, end: int, template: bool, *, bracketed: bool
     else:
         # Line ends in the fields of a string with single quotes: they must be within brackets.
         space = f'""{space[2:]}' if bracketed else f'(""{space[3:-1]})'
-    yield _Edit(start, end, space, (3, 14) if template else (3, 12))
+    yield _Edit(start, end, space, (3, 14) if re.match(r"[rR]?[tT]", literal) else (3, 12))
 
 
 def _parses(text: str) -> bool:
@@ -222,11 +223,11 @@ def _bracket_end(text: str, start: int) -> int:
     raise _FaultError
 
 
-def _prefix(match: re.Match[str]) -> str:
-    return (match["prefix"] or "").lower()
+def _has_fields(opening: re.Match[str]) -> bool:
+    return bool(re.search("[fFtT]", opening["prefix"] or ""))
 
 
-def _stops(quote: str, fields: bool, raw: bool) -> re.Pattern[str]:
+def _stops(quote: str, *, fields: bool, raw: bool) -> re.Pattern[str]:
     """What matters inside a string: escapes, its end, and for one with fields their braces."""
     end = quote if len(quote) == 3 else rf"{quote}|\n"
     if not fields:
@@ -236,7 +237,7 @@ def _stops(quote: str, fields: bool, raw: bool) -> re.Pattern[str]:
 
 
 _STOPS = {
-    (quote, fields, raw): _stops(quote, fields, raw)
+    (quote, fields, raw): _stops(quote, fields=fields, raw=raw)
     for quote in ('"', "'", '"""', "'''")
     for fields in (False, True)
     for raw in (False, True)
@@ -245,9 +246,8 @@ _STOPS = {
 
 def _string_end(text: str, opening: re.Match[str]) -> int:
     """The end of the string literal that opens with this match."""
-    prefix, quote, at = _prefix(opening), opening["quote"], opening.end()
-    fields = "f" in prefix or "t" in prefix
-    stops = _STOPS[quote, fields, "r" in prefix]
+    quote, fields, at = opening["quote"], _has_fields(opening), opening.end()
+    stops = _STOPS[quote, fields, "r" in (opening["prefix"] or "").lower()]
     while match := stops.search(text, at):
         at = match.end()
         if match[0] == quote:
@@ -302,7 +302,7 @@ def _format_end(text: str, start: int, quote: str) -> int:
 
 def _check_field(expression: str) -> None:
     """Make sure that this is an expression, as the interpreter will not get to see it."""
-    bare = re.sub(r"(?<![=!<>])=\s*\Z", "", expression)
+    bare = re.sub(r"(?<![=!<>])=(?:\s|#[^\n]*\n)*\Z", "", expression)
     older = in_older_syntax(bare)
     if not bare.strip() or not _parses(f"({older.text if older else bare}\n)"):
         raise _FaultError

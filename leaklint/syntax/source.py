@@ -87,7 +87,7 @@ def decode(data: bytes, *, path: str) -> str | Unparsable:
             return Unparsable(path, _point(before.decode("utf-8-sig", "replace")), message)
         encoding = "utf-8-sig"
     try:
-        text = _with_newlines(data.decode(encoding))
+        text = _decoded(data, encoding)
     except UnicodeDecodeError as error:
         good = error.object[: error.start].decode(encoding, "replace")
         byte = error.object[error.start]
@@ -96,6 +96,13 @@ def decode(data: bytes, *, path: str) -> str | Unparsable:
         return Unparsable(path, _point(before.decode("latin-1")), f"unknown encoding `{encoding}`")
     null = text.find("\0")
     return text if null < 0 else Unparsable(path, _point(text[:null]), "holds a null byte")
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    if encoding == "utf-8":
+        return _with_newlines(data.decode())
+    with _without_warnings():
+        return _with_newlines(data.decode(encoding))
 
 
 def _declaration(data: bytes) -> re.Match[bytes] | None:
@@ -162,12 +169,21 @@ def _message(error: SyntaxError) -> str:
 def _span(error: SyntaxError, lines: tuple[str, ...]) -> Span:
     """Where Python found the error, kept within the text: errors at the end of the file lie beyond it."""
     line = min(max(error.lineno or 1, 1), len(lines))
-    length = len(lines[line - 1])
-    column = min(max(error.offset or 1, 1), length + 1) if line == error.lineno else length + 1
-    end_line, end = error.end_lineno or 0, error.end_offset or 0
-    if end_line == line and column < end <= length + 1:
-        return Span(line, column, line, end)
-    return Span(line, column, line, column + 1)
+    text = lines[line - 1]
+    if line != error.lineno:
+        return Span(line, len(text) + 1, line, len(text) + 2)
+    shift = _field_column(error, text)
+    column = min(max((error.offset or 1) + shift, 1), len(text) + 1)
+    end = (error.end_offset or 0) + shift if error.end_lineno == line else 0
+    return Span(line, column, line, end if column < end <= len(text) + 1 else column + 1)
+
+
+def _field_column(error: SyntaxError, text: str) -> int:
+    """Before Python 3.12, an error in a field of an f-string says `(field)` and counts its columns from that bracket."""
+    field = (error.text or "").strip()
+    if not error.msg.startswith("f-string: ") or not field.startswith("("):
+        return 0
+    return max(text.find("{" + field[1:-1]), 0)
 
 
 def _point(before: str) -> Span:
@@ -188,7 +204,6 @@ def _comments(parsed: str, lines: tuple[str, ...]) -> Iterator[Comment]:
     """The comments meant for leaklint. `parsed` is what the interpreter accepts, `lines` are as the user wrote them."""
     waiting: list[tuple[str, Span, bool]] = []
     first = 0
-    last = 0
     for token in _tokens(parsed):
         row = token.start[0]
         if token.type == tokenize.COMMENT:
@@ -204,7 +219,6 @@ def _comments(parsed: str, lines: tuple[str, ...]) -> Iterator[Comment]:
             waiting, first = [], 0
         elif token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER):
             first = first or row
-        last = row
     yield from (Comment(*each, (each[1].line, each[1].line)) for each in waiting)
 
 

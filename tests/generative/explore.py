@@ -24,8 +24,8 @@ import itertools
 import selectors
 import sys
 import warnings
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -58,6 +58,8 @@ class Sighting(NamedTuple):
     state: State
     waited: bool
     """It ended because somebody waited for it, not by chance."""
+    blurred: bool
+    """The host asked or awaited another task, which had ended before this one was spawned."""
 
 
 class Run(NamedTuple):
@@ -95,9 +97,13 @@ def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_de
     """
     namespace: dict[str, Any] = {"print": _silent}
     exec(compile(source, "<program>", "exec"), namespace)
-    errors = (Failure, *(error for error in (ValueError, asyncio.TimeoutError) if error.__name__ in source))
-    hasty = ".done()" in source or ".cancel()" in source
-    mixed = "pool" in source or "pending" in source
+    conditions = Conditions(
+        errors=(Failure, *(error for error in (ValueError, asyncio.TimeoutError) if error.__name__ in source)),
+        hasty=".done()" in source or ".cancel()" in source,
+        mixed="pool" in source or "pending" in source,
+        cancellations=cancellations,
+        max_decisions=max_decisions,
+    )
     paths: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
     order = itertools.count(1)
     runs: list[Run] = []
@@ -109,15 +115,7 @@ def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_de
         try:
             while paths and tried < max_runs:
                 surprises, _, path = heapq.heappop(paths)
-                env = Environment(
-                    loop,
-                    path,
-                    errors=errors,
-                    hasty=hasty,
-                    mixed=mixed,
-                    cancellations=cancellations,
-                    max_decisions=max_decisions,
-                )
+                env = Environment(loop, path, conditions)
                 run = env.run(namespace["host"])
                 tried += 1
                 if env.slipped:
@@ -133,6 +131,20 @@ def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_de
 
 def _silent(*_values: object) -> None:
     """The `print` of the programs, which may also be the callback of a task and is no waiting then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What may happen in the runs of a program."""
+
+    errors: tuple[type[Exception], ...]
+    """What steps, calls and tasks raise: something unheard of, and what the host has handlers for."""
+    hasty: bool
+    """Tasks may end before anybody waits for them; it makes a difference to a host that asks them or cancels them."""
+    mixed: bool
+    """The members of a set may come in the other order; it makes a difference to a host that goes through one."""
+    cancellations: int
+    max_decisions: int
 
 
 class _Decision(NamedTuple):
@@ -201,6 +213,10 @@ class _Child:
     hasty: bool = False
     """It ended at once."""
     cancelled: bool = False
+    ended: bool = False
+    later: list[_Child] = field(default_factory=list)
+    """Those spawned after its end."""
+    blurred: bool = False
     cancelled_before_host: bool = False
     abandoned: bool = False
     """`wait_for` cancelled it; before Python 3.12 that does not wait for it when it is cancelled itself just then."""
@@ -209,7 +225,12 @@ class _Child:
     @property
     def awaited(self) -> bool:
         """Somebody waits for it, and it has got as far as it goes by itself."""
-        return self.task is not None and not self.task.done() and self.gate is not None and self.task.waiters > 0
+        return self.task is not None and not self.ended and self.gate is not None and self.task.waiters > 0
+
+    def asked(self) -> None:
+        """Somebody asks for its state or awaits it."""
+        for later in self.later:
+            later.blurred = True
 
 
 class _Task(asyncio.Task[None]):
@@ -222,7 +243,7 @@ class _Task(asyncio.Task[None]):
         child.task = self
 
     def cancel(self, msg: object = None) -> bool:
-        if self.done():
+        if self.child.ended:
             return False
         self.child.cancelled = True
         self.child.abandoned |= sys._getframe(1).f_code.co_name == "_cancel_and_wait"
@@ -232,7 +253,16 @@ class _Task(asyncio.Task[None]):
     def __hash__(self) -> int:
         return self.child.rank
 
+    def __await__(self) -> Generator[Any, None, None]:
+        self.child.asked()
+        return super().__await__()
+
+    def done(self) -> bool:
+        self.child.asked()
+        return super().done()
+
     def add_done_callback(self, callback: Callable[[Any], object], /, **options: Any) -> None:
+        self.child.asked()
         self.waiters += callback is not _silent
         super().add_done_callback(callback, **options)
 
@@ -250,34 +280,20 @@ Host = Callable[["Environment"], Coroutine[Any, Any, object]]
 class Environment:
     """The `env` of one run: it decides as `path` says, and after the end of that takes the first option every time."""
 
-    def __init__(
-        self,
-        loop: _Loop,
-        path: Sequence[int],
-        *,
-        errors: Sequence[type[Exception]],
-        hasty: bool,
-        mixed: bool,
-        cancellations: int,
-        max_decisions: int,
-    ) -> None:
+    def __init__(self, loop: _Loop, path: Sequence[int], conditions: Conditions) -> None:
         self.decisions: list[_Decision] = []
         self.slipped = False
         """The host failed by a fault of the program, not by a decision."""
         self._loop = loop
         self._path = path
-        self._errors = errors
-        self._hasty = hasty
-        self._max_decisions = max_decisions
+        self._conditions = conditions
         self._children: dict[object, _Child] = {}
         """By their coroutines."""
         self._host: asyncio.Task[None] | None = None
         self._step: asyncio.Future[None] | None = None
         self._more = LOOPS
-        self._mixed = mixed
-        self._cancellations = cancellations
-        self._host_cancelled = False
         self._backward = False
+        self._cancellations = 0
         self._run: Run | None = None
         self._over = False
 
@@ -295,7 +311,7 @@ class Environment:
     def child(self, site: int) -> Coroutine[Any, Any, None]:
         number = 1 + sum(child.site == site for child in self._children.values())
         rank = len(self._children)
-        if rank == 1 and self._mixed and not self._over:
+        if rank == 1 and self._conditions.mixed and not self._over:
             self._backward = self._decide("sets go", ["forward", "backward"]) == 1
         name = f"task {site}" if number == 1 else f"task {site} (number {number})"
         child = _Child(site, name, 4 - rank if self._backward else 4 + rank)
@@ -343,7 +359,7 @@ class Environment:
             self.slipped = not self._over
         if not self._over:
             children = [child for child in self._children.values() if child.task is not None]
-            sightings = [_sight(child, end, host_cancelled=self._host_cancelled) for child in children]
+            sightings = [_sight(child, end, host_cancelled=self._cancellations > 0) for child in children]
             self._run = Run(tuple(decision.text for decision in self.decisions), end, tuple(sightings))
             self._stop()
 
@@ -352,12 +368,22 @@ class Environment:
         self._loop.stop()
 
     def _spawn(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        return _Task(coroutine, self._children[coroutine], loop=loop, **options)
+        child = self._children[coroutine]
+        for other in self._children.values():
+            if other.ended:
+                other.later.append(child)
+        return _Task(coroutine, child, loop=loop, **options)
 
     async def _live(self, child: _Child) -> None:
         """The life of a task: it waits at a gate, and when it is cancelled there, at a second one."""
+        try:
+            await self._wait_at_gates(child)
+        finally:
+            child.ended = True
+
+    async def _wait_at_gates(self, child: _Child) -> None:
         assert child.task is not None
-        if self._hasty and not child.cancelled and not child.task.waiters and not self._over:
+        if self._conditions.hasty and not child.cancelled and not child.task.waiters and not self._over:
             child.hasty = self._decide(child.name, ["goes on", "ends at once"]) == 1
         if child.hasty or self._over:
             return
@@ -392,15 +418,15 @@ class Environment:
         values = list(answers.values())
         if self._over:
             return values[-1]
-        chosen = self._decide(subject, [*answers, *(f"raises {error.__name__}" for error in self._errors)])
+        chosen = self._decide(subject, [*answers, *(f"raises {error.__name__}" for error in self._conditions.errors)])
         if chosen >= len(values):
-            raise self._errors[chosen - len(values)]
+            raise self._conditions.errors[chosen - len(values)]
         return values[chosen]
 
     def _on_idle(self, timeout: float | None) -> None:
         """Makes one thing happen; cuts the run off if nothing can, or if it has gone on for too long."""
         events = list(self._events(timeout))
-        if not events or len(self.decisions) >= self._max_decisions:
+        if not events or len(self.decisions) >= self._conditions.max_decisions:
             self._stop()
             return
         names = [name for name, _ in events]
@@ -409,22 +435,21 @@ class Environment:
 
     def _events(self, timeout: float | None) -> Iterator[Event]:
         if self._step is not None:
-            yield from _endings("step", self._step, self._errors)
+            yield from _endings("step", self._step, self._conditions.errors)
         else:
             for child in self._children.values():
                 if child.awaited and child.gate is not None:
                     if child.cleaning_up:
                         yield f"{child.name} ends cancelled", child.gate.cancel
-                    yield from _endings(child.name, child.gate, self._errors)
+                    yield from _endings(child.name, child.gate, self._conditions.errors)
             if timeout is not None:
                 yield "time-out", partial(self._loop.advance, timeout)
-        if self._cancellations:
+        if self._cancellations < self._conditions.cancellations:
             yield "host is cancelled", self._cancel_host
 
     def _cancel_host(self) -> None:
         assert self._host is not None
-        self._cancellations -= 1
-        self._host_cancelled = True
+        self._cancellations += 1
         self._host.cancel()
         for child in self._children.values():
             child.cancelled_before_host = child.cancelled
@@ -437,10 +462,10 @@ def _endings(name: str, future: asyncio.Future[None], errors: Sequence[type[Exce
 
 
 def _sight(child: _Child, end: str, *, host_cancelled: bool) -> Sighting:
-    if child.task is not None and child.task.done():
-        return Sighting(child.site, State.ENDED, waited=not child.hasty)
-    if not child.cancelled:
-        return Sighting(child.site, State.LEFT, waited=False)
-    interrupted = end == "is cancelled" or (child.cancelled_before_host and end != "returns") or child.abandoned
-    state = State.INTERRUPTED if host_cancelled and interrupted else State.CANCELLED
-    return Sighting(child.site, state, waited=False)
+    state = State.LEFT
+    if child.ended:
+        state = State.ENDED
+    elif child.cancelled:
+        interrupted = end == "is cancelled" or (child.cancelled_before_host and end != "returns") or child.abandoned
+        state = State.INTERRUPTED if host_cancelled and interrupted else State.CANCELLED
+    return Sighting(child.site, state, child.ended and not child.hasty, child.blurred)

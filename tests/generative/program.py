@@ -210,7 +210,7 @@ def _spawn_expression(draw: DrawFn) -> str:
 
 def _spawn(draw: DrawFn, scope: _Scope) -> Block:
     spawn = _spawn_expression(draw)
-    kind = draw(st.sampled_from(["local"] * 4 + ["group", "group", "pair", "awaited", "dropped"]))
+    kind = draw(st.sampled_from(["local"] * 4 + ["group", "group", "pair", "awaited", "maybe", "dropped"]))
     if kind == "local":
         name = draw(st.sampled_from("abc"))
         scope.bind(name)
@@ -221,6 +221,11 @@ def _spawn(draw: DrawFn, scope: _Scope) -> Block:
         return _block(f"a, b = {spawn}, {_spawn_expression(draw)}")
     if kind == "group":
         return _spawn_into(draw, scope, spawn)
+    if kind == "maybe":
+        name = draw(st.sampled_from("abc"))
+        scope.bound.add(name)
+        scope.tasks.discard(name)
+        return _block(f"{name} = {spawn} if env.cond() else None")
     if kind == "awaited":
         return _block(draw(st.sampled_from([
             f"await {spawn}",
@@ -232,16 +237,17 @@ def _spawn(draw: DrawFn, scope: _Scope) -> Block:
 
 
 def _spawn_into(draw: DrawFn, scope: _Scope, spawn: str) -> Block:
-    """Several tasks in a list or a set; never one alone, whose fate may be better than that of a member of a group."""
+    """Several tasks in a list or a set, never one alone: leaklint takes it that the members of a group have siblings."""
     name = draw(st.sampled_from(GROUPS))
     scope.groups.add(name)
-    how = draw(st.sampled_from(["loop", "add", "comprehension", "display"]))
-    other = _spawn_expression(draw)
-    if how in ("loop", "add"):
-        start, add = (f"{name} = []", f"{name}.append") if name == "ts" else (f"{name} = set()", f"{name}.add")
-        if how == "add":
-            return _block(start, f"{add}({spawn})", f"{add}({other})")
+    start, add = (f"{name} = []", f"{name}.append") if name == "ts" else (f"{name} = set()", f"{name}.add")
+    how = draw(st.sampled_from(["loop", "comprehension", "display"]))
+    if how == "loop":
         return _block(start) + _compound(("for _ in env.batch():", _block(f"{add}({spawn})")))
+    other = _spawn_expression(draw)
+    if how == "display" and name == "pool" and draw(st.booleans()):
+        # Not with a list: which member was appended first is more than leaklint knows of lists.
+        return _block(start, f"{add}({spawn})", f"{add}({other})")
     inside = f"{spawn}, {other}" if how == "display" else f"{spawn} for _ in env.batch()"
     return _block(f"{name} = [{inside}]" if name == "ts" else f"{name} = {{{inside}}}")
 
@@ -271,6 +277,8 @@ def _wait_for_one(draw: DrawFn, name: str) -> Block:
         _block(f"await asyncio.shield({name})"),
         _compound((f"while not {name}.done():", _block("await env.step()"))),
         _partial(draw, f"[{name}]"),
+        _block(f"done, pending = await asyncio.wait([{name}], timeout=1)")
+        + _compound((f"if {name} not in done:", _block(f"{name}.cancel()", f"await asyncio.wait([{name}])"))),
     ]))  # fmt: skip
 
 
@@ -281,6 +289,8 @@ def _wait_for_two(draw: DrawFn, one: str, other: str) -> Block:
         _block(f"await asyncio.gather({one}, {other}, return_exceptions=True)"),
         _block(f"await asyncio.wait([{one}, {other}])"),
         _block(f"await asyncio.wait([{one}, {other}], {FIRST})"),
+        _block(f"await asyncio.wait([{one}, {other}], return_when=asyncio.FIRST_EXCEPTION)"),
+        _block(f"await asyncio.wait_for(asyncio.gather({one}, {other}, return_exceptions=True), 1)"),
         _partial(draw, f"{{{one}, {other}}}"),
         _partial(draw, f"{{{one}, {other}}}"),
     ]))  # fmt: skip
@@ -304,7 +314,7 @@ def _wait_for_group(draw: DrawFn, name: str) -> Block:
         each("x.cancel()"),
         each("x.cancel()") + _block(f"await asyncio.gather(*{name}, return_exceptions=True)"),
         each("x.cancel()") + if_any(_block(f"await asyncio.wait({name})")),
-        # A list gives its last member first, which is more than leaklint knows of lists.
+        # Not with a list: that its last member comes first is more than leaklint knows of lists.
         _compound((f"while {name}:", _block(f"await {name}.pop()"))) if name == "pool" else each("await x"),
         _compound((f"for x in {name}:", _compound(("with suppress(Exception):", _block("await x"))))),
     ]))  # fmt: skip
