@@ -203,6 +203,9 @@ CONTAINER_TYPES = frozenset(
     collections.defaultdict collections.OrderedDict weakref.WeakSet weakref.WeakValueDictionary""".split()
 )
 
+ALTERING = ADDING | REMOVING | EMPTYING | POPPING
+"""Methods that change a container."""
+
 EXPLORING = frozenset({"isdisjoint", "issubset", "issuperset", "index", "count", "__contains__"})
 """Methods that ask a container about what they are given."""
 

@@ -232,6 +232,51 @@ def test_a_cancelled_gather_waits_for_the_first_of_its_tasks_only() -> None:
     }
 
 
+def test_sets_go_both_ways() -> None:
+    runs = paths("""
+        pool = {asyncio.create_task(env.child(1)), asyncio.create_task(env.child(2))}
+        for t in pool:
+            await t
+    """)
+    assert (
+        "sets go forward; task 1 raises Failure; host raises Failure; task 1 has ended; task 2 is left running" in runs
+    )
+    assert (
+        "sets go backward; task 2 raises Failure; host raises Failure; task 1 is left running; task 2 has ended" in runs
+    )
+
+
+def test_a_second_cancellation_is_tried_on_demand() -> None:
+    program = """
+        async def host(env):
+            t = asyncio.create_task(env.child(1))
+            try:
+                await asyncio.wait([t])
+            finally:
+                await asyncio.wait([t])
+    """
+    source = "import asyncio\n" + textwrap.dedent(program)
+    assert explore(source).states(1) == {ENDED}
+    assert explore(source, cancellations=2).states(1) == {ENDED, LEFT}
+
+
+@pytest.mark.parametrize(
+    ("body", "blurred"),
+    [
+        pytest.param("await a\nb = asyncio.create_task(env.child(2))\nawait a", True, id="awaited again"),
+        pytest.param("await a\nb = asyncio.create_task(env.child(2))\na.done()", True, id="asked after its end"),
+        pytest.param("b = asyncio.create_task(env.child(2))\nawait a\nawait a", False, id="ended after the spawn"),
+        pytest.param("b = asyncio.create_task(env.child(2))\nb.done()", False, id="asked itself"),
+        pytest.param("b = asyncio.create_task(env.child(2))\na.done()", True, id="asked before it could run"),
+        pytest.param("b = asyncio.create_task(env.child(2))\nawait env.step()\na.done()", False, id="asked in time"),
+        pytest.param("b = asyncio.create_task(env.child(2))\nawait asyncio.wait([a, b])", False, id="not asked"),
+    ],
+)
+def test_tasks_are_blurred_by_what_is_asked_of_others(body: str, *, blurred: bool) -> None:
+    seen = explored(f"a = asyncio.create_task(env.child(1))\n{body}").seen(2)
+    assert any(sighting.blurred for _, sighting in seen) is blurred
+
+
 def test_limits_make_an_exploration_incomplete() -> None:
     steps = "await env.step()\n" * 4
     assert [len(explored(steps, max_runs=most).runs) for most in (5, 100)] == [5, 9]

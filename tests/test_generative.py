@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from generative.explore import Exploration, Run, State, explore
+from generative.explore import CANCELLATION, Exploration, Run, State, explore
 from generative.program import Program, Site, programs, spawn_sites
 from hypothesis import HealthCheck, given, settings
 
@@ -52,18 +52,21 @@ def judged(source: str) -> dict[Site, Task]:
 
 def refuted(task: Task, exploration: Exploration, site: int) -> str | None:
     """What was seen and cannot be if the fate is right, or None."""
-    fate, seen = task.fate, list(exploration.seen(site))
-    left = next((run for run, sighting in seen if sighting.state is State.LEFT), None)
-    cancelled = next((run for run, sighting in seen if sighting.state is State.CANCELLED), None)
-    calm = next((run for run, sighting in seen if sighting.waited and _calm(run)), None)
+    fate = task.fate
+    left = exploration.runs_with(site, State.LEFT)
+    cancelled = exploration.runs_with(site, State.CANCELLED)
+    waited = [run for run, sighting in exploration.seen(site) if sighting.waited and _is_calm(run)]
     if fate not in (Fate.DROPPED, Fate.HAZARD, Fate.CANCELLED, Fate.JOINED):
         return f"is {fate.value}, which a local task cannot be"
     if left and fate not in (Fate.DROPPED, Fate.HAZARD):
-        return f"is {fate.value}, but left running on a path: {left}"
+        return f"is {fate.value}, but left running on a path: {left[0]}"
     if cancelled and fate is Fate.JOINED:
-        return f"is joined, but only cancelled on a path: {cancelled}"
-    if calm and fate is Fate.DROPPED:
-        return f"is dropped, but waited for: {calm}"
+        return f"is joined, but only cancelled on a path: {cancelled[0]}"
+    if waited and fate is Fate.DROPPED:
+        return f"is dropped, but waited for: {waited[0]}"
+    if task.paths == (PathKind.CANCELLATION,):
+        unforced = [run for run in left if CANCELLATION not in run.decisions]
+        return f"is hazard by cancellation alone, but not on this path: {unforced[0]}" if unforced else None
     return None
 
 
@@ -72,22 +75,30 @@ def unconfirmed(task: Task, exploration: Exploration, site: int, source: str) ->
     fate, states = task.fate, exploration.states(site)
     if not states or not exploration.exhaustive or fate is Fate.JOINED:
         return None
+    if fate is Fate.CANCELLED:
+        without = [run for run in exploration.runs_with(site, State.INTERRUPTED) if run.end != "is cancelled"]
+        return None if without or State.CANCELLED in states else "is cancelled, but has ended on every path"
+    if any(sighting.blurred for _, sighting in exploration.seen(site)):
+        return None
+    if State.LEFT not in states:
+        # The explorer cancels the host once; a wait in a `finally` may need a second time.
+        exploration = explore(source, cancellations=2)
+        states = exploration.states(site)
+    left = exploration.runs_with(site, State.LEFT)
+    if not left:
+        return f"is {fate.value}, but not left running on any path"
     if fate is Fate.HAZARD and states == {State.LEFT}:
         return "is hazard, but left on every path"
-    if State.LEFT in states:
-        return None
-    if fate is Fate.DROPPED and State.CANCELLED in states:
-        return "is dropped, but cancelled at least on every path"
-    if State.CANCELLED in states or (fate is Fate.CANCELLED and State.INTERRUPTED in states):
-        return None
-    if PathKind.CANCELLATION in task.paths and State.LEFT in explore(source, cancellations=2).states(site):
-        return None
-    if fate is Fate.HAZARD and any(sighting.blurred for _, sighting in exploration.seen(site)):
-        return None
-    return f"is {fate.value}, but has ended on every path"
+    # By definition any `await` may raise, also that of `wait` and of `gather` which returns the exceptions.
+    raising = "asyncio.wait(" in source or "return_exceptions" in source
+    if PathKind.EXCEPTION in task.paths and not raising and not any(run.end.startswith("raises") for run in left):
+        return f"is hazard by an exception, but left on other paths only: {left[0]}"
+    if PathKind.EARLY_EXIT in task.paths and not any(run.end == "returns" for run in left):
+        return f"is hazard by an early exit, but left on other paths only: {left[0]}"
+    return None
 
 
-def _calm(run: Run) -> bool:
+def _is_calm(run: Run) -> bool:
     """Nothing raised, nothing was cancelled, nothing timed out."""
-    surprises = ("raises", "host is cancelled", "time-out")
+    surprises = ("raises", CANCELLATION, "time-out")
     return run.end == "returns" and not any(word in decision for decision in run.decisions for word in surprises)

@@ -45,16 +45,15 @@ class Synchronous(ast.NodeTransformer):
 
     def visit_Import(self, node: ast.Import) -> ast.Import:
         names = [
-            ast.alias(f"plain.{each.name}", each.asname or each.name.split(".")[0])
-            if each.name.split(".")[0] in LIBRARIES
+            ast.alias(renamed(each.name), each.asname or each.name.split(".")[0])
+            if renamed(each.name) != each.name
             else each
             for each in node.names
         ]
         return ast.Import(names)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
-        name = node.module or ""
-        return ast.ImportFrom(f"plain.{name}", node.names, 0) if name.split(".")[0] in LIBRARIES else node
+        return ast.ImportFrom(renamed(node.module or ""), node.names, node.level)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
@@ -80,6 +79,12 @@ class Synchronous(ast.NodeTransformer):
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         self.generic_visit(node)
         return replace_node(node, is_async=0)
+
+
+def renamed(module: str) -> str:
+    """The name of the module that is imported in place of this one."""
+    head, dot, tail = module.partition(".")
+    return f"plain{dot}{tail}" if head in LIBRARIES else module
 
 
 def replace_node(node: ast.AST, **changes: object) -> ast.AST:

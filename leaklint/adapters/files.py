@@ -7,7 +7,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -107,8 +106,6 @@ class _Folder(NamedTuple):
     location: str
     real: str
     """The same without symbolic links."""
-    shown: str
-    """What the display path of a file in it begins with."""
     ignore: tuple[_Patterns, ...]
     """What git ignores, from the root of the repository downwards."""
 
@@ -151,18 +148,20 @@ class _Walk:
                 lines = [_checked_pattern(text) for text in exclusion.patterns]
                 excluded[exclusion] = _Patterns(exclusion.root, lines, given=given)
             ignore = (*folder.ignore, *_git_patterns(folder.location, ".gitignore", given=given))
+            shown = _prefix(folder.location)
             for entry in self._entries(folder):
                 is_folder = _is_folder(entry)
                 wanted = entry.name not in NEVER_ENTERED if is_folder else _is_python(entry)
                 location = os.path.join(folder.location, entry.name)
                 marked = location + os.sep if is_folder else location
                 if wanted and not excluded[exclusion].verdict(marked) and not _is_ignored(marked, ignore):
-                    real, shown = os.path.join(folder.real, entry.name), folder.shown + entry.name
+                    real = os.path.join(folder.real, entry.name)
                     if is_folder:
-                        folders.append(_Folder(location, real, f"{shown}/", ignore))
+                        folders.append(_Folder(location, real, ignore))
                     else:
                         is_link = entry.is_symlink()
-                        candidate = _Candidate(in_folder=True, is_link=is_link, path=shown, location=location)
+                        path = shown + entry.name
+                        candidate = _Candidate(in_folder=True, is_link=is_link, path=path, location=location)
                         self._take(os.path.realpath(location) if is_link else real, candidate)
 
     def _entries(self, folder: _Folder) -> list[os.DirEntry[str]]:
@@ -170,7 +169,7 @@ class _Walk:
             with os.scandir(folder.location) as entries:
                 return list(entries)
         except OSError as error:
-            self.failures[folder.real] = _cannot_read(folder.shown.rstrip("/") or ".", error)
+            self.failures[folder.real] = _cannot_read(display_path(folder.location), error)
             return []
 
 
@@ -184,9 +183,13 @@ def _given_folder(location: str) -> _Folder:
         for directory in reversed(above):
             if directory.startswith(top):
                 ignore += _git_patterns(directory, ".gitignore", given=location)
-    shown = display_path(location)
-    prefix = "" if shown == "." else f"{shown.rstrip('/')}/"
-    return _Folder(location, os.path.realpath(location), prefix, tuple(ignore))
+    return _Folder(location, os.path.realpath(location), tuple(ignore))
+
+
+def _prefix(directory: str) -> str:
+    """What the display path of a file in this directory begins with."""
+    shown = display_path(directory)
+    return "" if shown == "." else f"{shown.rstrip('/')}/"
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -243,9 +246,11 @@ def _spec(text: str) -> GitIgnoreSpec:
 
 
 def _is_pattern(text: str) -> bool:
-    with suppress(ValueError):
-        return bool(_spec(text))
-    return False
+    try:
+        _spec(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _checked_pattern(text: str) -> str:

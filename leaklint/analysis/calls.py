@@ -49,6 +49,7 @@ from leaklint.catalog import (
 )
 from leaklint.model import code
 from leaklint.model.code import Expr
+from leaklint.model.fate import PathKind
 from leaklint.model.walk import text, walk
 
 _CONSUMING = (Role.SPAWN, Role.GATHER, Role.WAIT, Role.WAIT_FOR, Role.SHIELD, Role.AS_COMPLETED, Role.RUN)
@@ -164,10 +165,10 @@ def _run(called: Called, frame: Frame) -> list[Result]:
         if followed is not None:
             return followed
     if isinstance(held, Handle | Waiter):
-        done = (*called.trail, frame.act(called.expr.span, "runs it to its end"))
-        ended = called.state.ended()
-        frame.leave(Way.EXCEPTION, ended, done, called.expr.span)
-        return [Result(ended, done, None)]
+        waiter = held if isinstance(held, Waiter) else Waiter()
+        # nothing can cancel a function that is no coroutine
+        waiter = replace(waiter, leaves=waiter.leaves - {PathKind.CANCELLATION})
+        return frame.wait(waiter, called.result()[0], called.expr.span)
     frame.leave(Way.EXCEPTION, called.state, called.trail, called.expr.span)
     return called.result()
 

@@ -46,6 +46,9 @@ def branch(test: Expr, state: State, trail: Trail, frame: Frame) -> Branches:
             return _branch_done(value, attr, state, trail, frame)
         case code.Call(func=code.Global(path="builtins.all"), args=[code.Comprehension() as inner]):
             return _branch_all(inner, state, trail, frame)
+        case code.Call(func=code.Global(path="builtins.hasattr"), args=[value, code.Constant(value=str(attr))]):
+            held = code.Attribute(value, attr, test.span)
+            return branch(code.Compare(held, "is not", code.Constant(None, test.span), test.span), state, trail, frame)
         case code.Call(func=code.Global(path="builtins.isinstance" | "asyncio.isfuture" | "inspect.isawaitable")):
             points = frame.evaluate_all(test.args, state, trail)
             true = [Result(s, t, None) for s, t, _ in points]

@@ -78,8 +78,9 @@ def evaluate(expr: Expr, state: State, trail: Trail, frame: Frame, *, consumed: 
         case code.Not() | code.Compare():
             true, false = branch(expr, state, trail, frame)
             return [Result(s, t, None) for s, t in to_flow([*true, *false]).items()]
-        case code.Lambda(function=function):
-            return [Result(state, trail, Closure(function) if frame.shares(function) else None)]
+        case code.Lambda(function=function, evaluated=evaluated):
+            shared = Closure(function) if frame.shares(function) else None
+            return [Result(s, t, shared) for s, t, _ in frame.evaluate_all(evaluated, state, trail)]
         case code.Walrus(target=target, value=value):
             return [
                 Result(assign(target, r.value, r.state, r.trail, frame)[0].state, r.trail, r.value)
@@ -227,10 +228,9 @@ def _filtered(conditions: Iterable[Expr], point: Result, frame: Frame) -> list[R
 # -- waiting ----------------------------------------------------------------------------------------------------------
 
 
-def suspend(span: Span, point: Result, frame: Frame, *, may_raise: bool = True) -> None:
+def suspend(span: Span, point: Result, frame: Frame) -> None:
     """The exits of an await of something else."""
-    if may_raise:
-        frame.leave(Way.EXCEPTION, point.state, point.trail, span)
+    frame.leave(Way.EXCEPTION, point.state, point.trail, span)
     frame.leave(Way.CANCELLATION, point.state, point.trail, span)
 
 
@@ -245,16 +245,12 @@ def _await(expr: code.Await, state: State, trail: Trail, frame: Frame) -> list[R
             case Coroutine() as coroutine:
                 results += await_coroutine(coroutine, point, expr.span, frame)
             case _:
-                suspend(expr.span, point, frame, may_raise=not _only_sleeps(expr.value))
+                suspend(expr.span, point, frame)
                 if text(expr.value) in frame.cancelled:
                     # awaiting a task that has been cancelled raises, though nobody cancels this function
                     frame.leave(Way.ABANDONED, point.state, point.trail, expr.span)
                 results.append(Result(point.state, point.trail, None))
     return results
-
-
-def _only_sleeps(expr: Expr) -> bool:
-    return isinstance(expr, code.Call) and isinstance(expr.func, code.Global) and expr.func.path == "asyncio.sleep"
 
 
 def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result]:

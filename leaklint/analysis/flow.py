@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from leaklint.analysis.conditions import branch
+from leaklint.analysis.contexts import run_with
 from leaklint.analysis.evaluate import suspend
 from leaklint.analysis.frame import MOST_STATES, Frame, bind
-from leaklint.analysis.handlers import RAISED, catches
-from leaklint.analysis.inline import call_inline
-from leaklint.analysis.kinds import role_of
+from leaklint.analysis.handlers import run_try
 from leaklint.analysis.state import (
-    DEFERRED,
     ESCAPED,
     RETURNED,
-    Cancel,
     Closure,
     Coroutine,
     Exits,
@@ -32,10 +29,8 @@ from leaklint.analysis.state import (
     to_flow,
 )
 from leaklint.analysis.storing import assign
-from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span, Stmt
-from leaklint.model.fate import PathKind
 from leaklint.model.walk import walk
 
 _LONGEST_UNROLLED = 8
@@ -50,7 +45,23 @@ def run_function(frame: Frame, state: State, trail: Trail) -> Exits:
 
 
 def _last_span(function: code.Function) -> Span:
-    return function.body[-1].span if function.body else function.span
+    block, span = function.body, function.span
+    while block:
+        span = block[-1].span
+        match block[-1]:
+            case code.If(branches=branches, orelse=orelse):
+                block = orelse or branches[-1].body
+            case code.For(body=body, orelse=orelse) | code.While(body=body, orelse=orelse):
+                block = orelse or body
+            case code.Try(body=body, handlers=handlers, orelse=orelse, final=final):
+                block = final or orelse or (handlers[-1].body if handlers else body)
+            case code.With(body=body):
+                block = body
+            case code.Match(cases=cases):
+                block = cases[-1].body
+            case _:
+                block = ()
+    return span
 
 
 def run_block(block: Block, flow: Flow, frame: Frame) -> Flow:
@@ -80,11 +91,11 @@ def run_statement(statement: Stmt, flow: Flow, frame: Frame) -> Flow:
         case code.While():
             return _while(statement, flow, frame)
         case code.Try():
-            return _try(statement, flow, frame)
+            return run_try(statement, flow, frame)
         case code.If():
             return _if(statement, flow, frame)
         case code.With():
-            return _with(statement, flow, frame)
+            return run_with(statement, flow, frame)
         case code.Match():
             return _match(statement, flow, frame)
     return merge(*(to_flow(_simple(statement, s, t, frame)) for s, t in flow.items()))
@@ -303,171 +314,3 @@ def _turn(statement: code.For, element: Value | None, flow: Flow, frame: Frame, 
             suspend(statement.span, Result(state, trail, None), frame)
         points += assign(statement.target, element, state, trail, frame)
     return merge(run_block(statement.body, to_flow(points), frame), exits.take(Way.CONTINUE))
-
-
-# -- try -----------------------------------------------------------------------------------------------------------
-
-
-def _try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
-    start = flow
-    with frame.catching() as leaving:
-        with frame.catching() as raised:
-            flow = run_block(statement.body, flow, frame)
-        flow = run_block(statement.orelse, flow, frame)
-        entries: dict[tuple[int, Way], Flow] = {}
-        for way, state, trail, span in raised:
-            if not _dispatch(statement.handlers, way, state, trail, entries):
-                leaving.add(way, state, trail, span)
-        for index in range(len(statement.handlers)):
-            if not any(entry == index for entry, _ in entries):  # something that is taken for harmless raised after all
-                entries[index, Way.EXCEPTION] = start
-        ends = [flow]
-        for (index, way), entry in sorted(entries.items(), key=lambda item: (item[0][0], item[0][1].name)):
-            ends.append(_handle(statement.handlers[index], way, entry, frame))
-    flow = merge(*ends)
-    if not statement.final:
-        _let_out(leaving, frame)
-        return flow
-    _finish(statement.final, leaving, frame)
-    return run_block(statement.final, flow, frame)
-
-
-def _finish(final: Block, leaving: Exits, frame: Frame) -> None:
-    """Runs a `finally` on every way out. What it raises while the task already runs on is the same leak, no new one."""
-    finished: dict[State, tuple[Flow, Exits]] = {}
-    for way, state, trail, span in leaving:
-        if state not in finished:
-            with frame.catching() as raised:
-                finished[state] = run_block(final, {state: trail}, frame), raised
-        flow, raised = finished[state]
-        for after, steps in flow.items():
-            frame.leave(way, after, steps, span)
-        for inner, after, steps, where in raised:
-            same = inner in RAISED and after.alive and after.status is state.status
-            frame.leave(way if same else inner, after, steps, span if same else where)
-
-
-def _let_out(exits: Exits, frame: Frame) -> None:
-    for way, state, trail, span in exits:
-        frame.leave(way, state, trail, span)
-
-
-def _dispatch(
-    handlers: tuple[code.Handler, ...], way: Way, state: State, trail: Trail, entries: dict[tuple[int, Way], Flow]
-) -> bool:
-    """Sends an exit to the handlers that may catch it; whether one certainly does."""
-    if way not in RAISED:
-        return False
-    for index, handler in enumerate(handlers):
-        certain = catches(handler.types, way)
-        if certain is not None:
-            entries.setdefault((index, way), {}).setdefault(state, trail)
-        if certain:
-            return True
-    return False
-
-
-def _handle(handler: code.Handler, way: Way, entry: Flow, frame: Frame) -> Flow:
-    outer, frame.caught = frame.caught, way
-    if handler.name:
-        entry = {bind(state, frame.name_place(handler.name), None): trail for state, trail in entry.items()}
-    flow = run_block(handler.body, entry, frame)
-    frame.caught = outer
-    return flow
-
-
-# -- with ----------------------------------------------------------------------------------------------------------
-
-
-def _with(statement: code.With, flow: Flow, frame: Frame) -> Flow:
-    """Entering may fail; leaving swallows exceptions or runs callbacks where the context manager does."""
-    return _enter(statement.items, statement, flow, frame)
-
-
-def _enter(items: tuple[code.Item, ...], statement: code.With, flow: Flow, frame: Frame) -> Flow:
-    if not items:
-        return run_block(statement.body, flow, frame)
-    item, rest = items[0], items[1:]
-    points: list[Result] = []
-    for state, trail in flow.items():
-        for point in frame.evaluate(item.context, state, trail, consumed=statement.is_async):
-            if statement.is_async and not _enters_quietly(item.context):
-                suspend(_span(item.context, statement), point, frame)
-            points += assign(item.target, point.value, point.state, point.trail, frame) if item.target else [point]
-    with frame.catching() as exits:
-        after = _enter(rest, statement, to_flow(points), frame)
-    swallowed = merge(_swallowed(item.context, exits), _timed_out(item.context, exits))
-    after = merge(after, swallowed)
-    if isinstance(item.target, code.Name):
-        return _unwind(item.target.id, after, exits, statement.span, frame)
-    _let_out(exits, frame)
-    return after
-
-
-def _span(expr: Expr, statement: code.With) -> Span:
-    return statement.span if isinstance(expr, code.Starred) else expr.span
-
-
-def _path(expr: Expr) -> str | None:
-    expr = expr.func if isinstance(expr, code.Call) else expr
-    return expr.path if isinstance(expr, code.Global) else None
-
-
-def _enters_quietly(context: Expr) -> bool:
-    role = role_of(_path(context))
-    return role in (Role.GROUP, Role.STACK, Role.SUPPRESS, Role.TIMEOUT, Role.MOVE_ON, Role.HARMLESS)
-
-
-def _swallowed(context: Expr, exits: Exits) -> Flow:
-    """The states in which a `suppress` goes on after its body raised; removed from the exits when that is certain."""
-    if role_of(_path(context)) is not Role.SUPPRESS or not isinstance(context, code.Call):
-        return {}
-    types = tuple(arg for argument in context.args for arg in _each(argument))
-    swallowed: Flow = {}
-    for exit_ in list(exits.found):
-        certain = catches(types, exit_.way) if types and exit_.way in RAISED else None
-        if certain is not None:
-            swallowed.setdefault(exit_.state, exits.found[exit_][0])
-        if certain:
-            del exits.found[exit_]
-    return swallowed
-
-
-def _timed_out(context: Expr, exits: Exits) -> Flow:
-    """What a time-out of the body adds to its exits; the states in which the program goes on after it."""
-    role = role_of(_path(context))
-    goes_on: Flow = {}
-    if role not in (Role.TIMEOUT, Role.MOVE_ON):
-        return goes_on
-    for way, state, trail, span in exits:
-        if way is Way.CANCELLATION and (state.partial is PathKind.CANCELLATION or not state.alive):
-            left = state.left_by(PathKind.TIMEOUT)
-            if role is Role.MOVE_ON:
-                goes_on.setdefault(left, trail)
-            else:
-                exits.add(Way.TIMEOUT, left, trail, span)
-    return goes_on
-
-
-def _each(expr: Expr) -> tuple[Expr, ...]:
-    return expr.items if isinstance(expr, code.Display) else (expr,)
-
-
-def _unwind(name: str, flow: Flow, exits: Exits, span: Span, frame: Frame) -> Flow:
-    """What an exit stack of this name does, on every way out."""
-    for way, state, trail, where in exits:
-        for after in _callback(name, state, trail, span, frame):
-            frame.leave(way, after.state, after.trail, where)
-    return merge(*(to_flow(_callback(name, state, trail, span, frame)) for state, trail in flow.items()))
-
-
-def _callback(name: str, state: State, trail: Trail, span: Span, frame: Frame) -> list[Result]:
-    place = Place(DEFERRED, name)
-    value = state.get(place)
-    point = Result(state.set(place, None), trail, None)
-    if isinstance(value, Cancel):
-        return [Result(point.state.cancelled(), (*trail, frame.act(span, "cancels it when the stack is left")), None)]
-    if isinstance(value, Coroutine):
-        followed = call_inline(value.function, value.bindings, point, span, frame)
-        return followed if followed is not None else [point]
-    return [point]

@@ -15,18 +15,20 @@ from leaklint.analysis.state import (
     CELL,
     GLOBAL,
     Exits,
+    Flow,
     Place,
     Ref,
     Result,
     State,
     Trail,
     Value,
+    Waiter,
     Way,
     field_owner,
     local,
 )
 from leaklint.analysis.state import field as field_place
-from leaklint.catalog import ADDING, Role
+from leaklint.catalog import ADDING, ALTERING, Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fate import Step
@@ -42,6 +44,12 @@ class Engine(Protocol):
 
     def evaluate(self, expr: Expr, state: State, trail: Trail, frame: Frame, *, consumed: bool = False) -> list[Result]:
         """The outcomes of an expression."""
+
+    def wait(self, waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result]:
+        """The outcomes of awaiting something that waits for the task."""
+
+    def run_block(self, block: code.Block, flow: Flow, frame: Frame) -> Flow:
+        """The states at the end of a block."""
 
     def run_function(self, frame: Frame, state: State, trail: Trail) -> Exits:
         """The exits of a function."""
@@ -96,15 +104,27 @@ class Frame:
         tests: Counter[str] = Counter()
         deciding: set[str] = set()
         words = handle_words(self.function, self.spawn)
-        for node in walk(self.function.body, (code.If, code.While, code.Conditional, code.Assert)):
+        for node in walk(self.function.body, (code.If, code.Conditional, code.Assert)):
             found = [b.test for b in node.branches] if isinstance(node, code.If) else [node.test]
             conditions = [text(atom) for test in found for atom in _atoms(test)]
             tests.update(conditions)
             if not deciding.issuperset(conditions) and self._decides(node, words):
                 deciding.update(conditions)
-        return frozenset(c for c, times in tests.items() if times > 1 and c in deciding and "..." not in c)
+        settled = deciding - self._changing
+        return frozenset(c for c, times in tests.items() if times > 1 and c in settled and "..." not in c)
 
-    def _decides(self, node: code.If | code.While | code.Conditional | code.Assert, words: set[str]) -> bool:
+    @property
+    def _changing(self) -> set[str]:
+        """Conditions that change without an assignment: those of loops, and the containers that the function alters."""
+        loops = {text(atom) for loop in walk(self.function.body, code.While) for atom in _atoms(loop.test)}
+        altered = {
+            text(call.func.value)
+            for call in walk(self.function.body, code.Call)
+            if isinstance(call.func, code.Attribute) and call.func.attr in ALTERING
+        }
+        return loops | altered
+
+    def _decides(self, node: code.If | code.Conditional | code.Assert, words: set[str]) -> bool:
         """Whether a statement holds the spawn, or something that is named like what holds its handle."""
         return any(
             inner is self.spawn
@@ -198,6 +218,14 @@ class Frame:
                 (r.state, r.trail, (*values, r.value)) for s, t, values in points for r in self.evaluate(expr, s, t)
             ]
         return points
+
+    def wait(self, waiter: Waiter, point: Result, span: Span) -> list[Result]:
+        """The outcomes of awaiting something that waits for the task."""
+        return self.shared.engine.wait(waiter, point, span, self)
+
+    def run_block(self, block: code.Block, flow: Flow) -> Flow:
+        """The states at the end of a block; its other exits go to `exits`."""
+        return self.shared.engine.run_block(block, flow, self)
 
     def run(self, state: State, trail: Trail) -> Exits:
         """The exits of the function."""

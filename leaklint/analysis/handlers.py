@@ -1,10 +1,19 @@
-"""Which `except` clauses catch what."""
+"""`try`: which `except` clauses catch what, and what a `finally` does on every way out."""
 
 from __future__ import annotations
 
+from leaklint.analysis.frame import Frame, bind
 from leaklint.analysis.kinds import last_name
-from leaklint.analysis.state import Way
-from leaklint.model.code import Expr
+from leaklint.analysis.state import (
+    Exits,
+    Flow,
+    State,
+    Trail,
+    Way,
+    merge,
+)
+from leaklint.model import code
+from leaklint.model.code import Block, Expr
 
 RAISED = (Way.EXCEPTION, Way.SIBLING, Way.TIMEOUT, Way.CANCELLATION, Way.ABANDONED, Way.CLOSE)
 """The ways in which an exception leaves."""
@@ -30,3 +39,71 @@ def _catches(name: str, way: Way) -> bool | None:
     if name in ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit"):
         return None
     return way is Way.TIMEOUT and name == "TimeoutError"
+
+
+def run_try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
+    start = flow
+    with frame.catching() as leaving:
+        with frame.catching() as raised:
+            flow = frame.run_block(statement.body, flow)
+        flow = frame.run_block(statement.orelse, flow)
+        entries: dict[tuple[int, Way], Flow] = {}
+        for way, state, trail, span in raised:
+            if not _dispatch(statement.handlers, way, state, trail, entries):
+                leaving.add(way, state, trail, span)
+        for index in range(len(statement.handlers)):
+            if not any(entry == index for entry, _ in entries):  # something that is taken for harmless raised after all
+                entries[index, Way.EXCEPTION] = start
+        ends = [flow]
+        for (index, way), entry in sorted(entries.items(), key=lambda item: (item[0][0], item[0][1].name)):
+            ends.append(_handle(statement.handlers[index], way, entry, frame))
+    flow = merge(*ends)
+    if not statement.final:
+        let_out(leaving, frame)
+        return flow
+    _finish(statement.final, leaving, frame)
+    return frame.run_block(statement.final, flow)
+
+
+def _finish(final: Block, leaving: Exits, frame: Frame) -> None:
+    """Runs a `finally` on every way out. What it raises while the task already runs on is the same leak, no new one."""
+    finished: dict[State, tuple[Flow, Exits]] = {}
+    for way, state, trail, span in leaving:
+        if state not in finished:
+            with frame.catching() as raised:
+                finished[state] = frame.run_block(final, {state: trail}), raised
+        flow, raised = finished[state]
+        for after, steps in flow.items():
+            frame.leave(way, after, steps, span)
+        for inner, after, steps, where in raised:
+            same = inner in RAISED and after.alive and after.status is state.status
+            frame.leave(way if same else inner, after, steps, span if same else where)
+
+
+def let_out(exits: Exits, frame: Frame) -> None:
+    for way, state, trail, span in exits:
+        frame.leave(way, state, trail, span)
+
+
+def _dispatch(
+    handlers: tuple[code.Handler, ...], way: Way, state: State, trail: Trail, entries: dict[tuple[int, Way], Flow]
+) -> bool:
+    """Sends an exit to the handlers that may catch it; whether one certainly does."""
+    if way not in RAISED:
+        return False
+    for index, handler in enumerate(handlers):
+        certain = catches(handler.types, way)
+        if certain is not None:
+            entries.setdefault((index, way), {}).setdefault(state, trail)
+        if certain:
+            return True
+    return False
+
+
+def _handle(handler: code.Handler, way: Way, entry: Flow, frame: Frame) -> Flow:
+    outer, frame.caught = frame.caught, way
+    if handler.name:
+        entry = {bind(state, frame.name_place(handler.name), None): trail for state, trail in entry.items()}
+    flow = frame.run_block(handler.body, entry)
+    frame.caught = outer
+    return flow

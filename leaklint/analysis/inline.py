@@ -108,7 +108,10 @@ def run_inline(function: code.Function, bindings: Bindings, point: Result, frame
     memo = frame.shared.memo
     if key not in memo:
         memo[key] = None  # a recursive call is unknown while it runs
-        inner = Frame(frame.shared, function, spawn=None, stack=(*frame.stack, frame.function.qualname))
+        sticky = frame.sticky
+        if sticky is not None and sticky.scope == LOCAL:
+            sticky = Place(CELL, sticky.name)
+        inner = Frame(frame.shared, function, sticky=sticky, stack=(*frame.stack, frame.function.qualname))
         memo[key] = inner.run(entry, ())
     return memo[key]
 

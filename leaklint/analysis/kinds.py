@@ -259,7 +259,7 @@ def _assignments(function: code.Function) -> list[tuple[Expr, Binding]]:
                     if annotation is not None:
                         found.append((target, Binding("type", annotation, function)))
                     if value is not None:
-                        found.extend((t, Binding("value", v, function)) for t, v in _pairs(target, value))
+                        found.extend((t, Binding("value", v, function)) for t, v in pairs(target, value))
             case code.Walrus(target=target, value=value):
                 found.append((target, Binding("value", value, function)))
             case code.With(items=items):
@@ -267,7 +267,7 @@ def _assignments(function: code.Function) -> list[tuple[Expr, Binding]]:
     return found
 
 
-def _pairs(target: Expr, value: Expr) -> list[tuple[Expr, Expr]]:
+def pairs(target: Expr, value: Expr) -> list[tuple[Expr, Expr]]:
     """`a, b = x, y` is two assignments."""
     if isinstance(target, code.Display) and isinstance(value, code.Display) and len(target.items) == len(value.items):
         return list(zip(target.items, value.items, strict=True))

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from leaklint.analysis.frame import Frame, Shared
 from leaklint.analysis.inline import call_inline
+from leaklint.analysis.kinds import pairs
 from leaklint.analysis.owners import KEEPS, Effect, best_effect
 from leaklint.analysis.spawns import Sort, Spawn
 from leaklint.analysis.state import (
+    CELL,
     ESCAPED,
     GLOBAL,
     HANDED,
@@ -29,9 +31,9 @@ from leaklint.analysis.state import (
     holds,
     is_kept,
 )
-from leaklint.catalog import LOOP_DEFERS
+from leaklint.catalog import ADDING, LOOP_DEFERS
 from leaklint.model import code
-from leaklint.model.code import Span
+from leaklint.model.code import Expr, Span
 from leaklint.model.fate import Fate, PathKind, Step, Task
 from leaklint.model.walk import text, walk
 
@@ -247,6 +249,8 @@ def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
     if best is KEEPS and not _in_view(chosen, places[chosen], frame):
         unseen = frame.step(spawn.call.span, "what keeps it belongs to something that is not in view")
         return Verdict(Fate.HANDED, evidence=(*end.trail, unseen), handle=handle)
+    if best is KEEPS and _is_unread(chosen, frame):
+        return Verdict(Fate.DROPPED, evidence=end.trail, handle=handle)
     owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == GLOBAL else None)
     evidence = (*end.trail, *best.evidence, *(_nobody(owner, frame) if best is KEEPS else ()))
     return Verdict(best.fate, best.paths, evidence, handle, owner)
@@ -258,6 +262,19 @@ def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:
     if scope is not None:
         message = f"nothing in `{scope.name}` waits for it or cancels it"
         yield Step(frame.shared.program.paths[scope.qualname], scope.span, message)
+
+
+def _is_unread(place: Place, frame: Frame) -> bool:
+    """Whether a variable of the module or of an enclosing function only ever gets the handle."""
+    if place.scope not in (GLOBAL, CELL):
+        return False
+    return not any(_reads(place.name, scope) for scope in frame.shared.program.mentioning(place.name))
+
+
+def _reads(name: str, scope: code.Function) -> bool:
+    stores = {id(target) for node in walk(scope.body, code.Assign) for target in node.targets}
+    found = walk(scope.body, (code.Name, code.Global))
+    return any(id(n) not in stores and name == (n.id if isinstance(n, code.Name) else n.path) for n in found)
 
 
 def _in_view(place: Place, value: Value | None, frame: Frame) -> bool:
@@ -288,8 +305,36 @@ def _place_text(place: Place, function: code.Function) -> str:
 
 
 def _bound_name(spawn: Spawn) -> str | None:
-    """The name that the spawn is assigned to directly."""
-    for node in walk(spawn.function.body, (code.Assign, code.Walrus)):
-        if node.value is spawn.call:
-            return text(node.targets[0] if isinstance(node, code.Assign) else node.target)
+    """The name that the handle goes to in the statement of the spawn, alone or as one of several."""
+    for node in walk(spawn.function.body, (code.Assign, code.Walrus, code.Call)):
+        match node:
+            case code.Assign(targets=targets, value=value) if value is not None:
+                for target, part in pairs(targets[0], value):
+                    if spawn.call in _outcomes(part):
+                        return text(target)
+            case code.Walrus(target=target, value=value) if spawn.call in _outcomes(value):
+                return text(target)
+            case code.Call(func=code.Attribute(value=container, attr=attr), args=args) if attr in ADDING:
+                if any(spawn.call in _outcomes(arg) for arg in args):
+                    return text(container)
     return None
+
+
+def _outcomes(expr: Expr) -> Iterator[Expr]:
+    """The expressions that the value of an expression may be, or may hold."""
+    yield expr
+    match expr:
+        case code.Display(items=items):
+            inner: tuple[Expr, ...] = items
+        case code.Comprehension(element=element):
+            inner = (element,)
+        case code.Conditional(then=then, orelse=orelse):
+            inner = (then, orelse)
+        case code.Walrus(value=value) | code.Starred(value=value):
+            inner = (value,)
+        case code.Boolean(values=values):
+            inner = values
+        case _:
+            inner = ()
+    for part in inner:
+        yield from _outcomes(part)

@@ -156,7 +156,10 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Lambda:
+    """Its defaults are evaluated where it stands, its body is not."""
+
     function: Function
+    evaluated: tuple[Expr, ...]
     span: Span
 
 

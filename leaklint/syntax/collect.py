@@ -77,7 +77,7 @@ class _Collector:
         self,
         kind: str,
         qualname: str,
-        body: Iterable[ast.AST],
+        body: Sequence[ast.AST],
         lower: Callable[[], Block],
         *,
         span: Span,
@@ -380,7 +380,7 @@ class _Collector:
             case ast.BinOp():
                 return code.Operation(self.operands(node), span)
             case ast.Lambda():
-                return code.Lambda(self.lambda_(node), span)
+                return code.Lambda(self.lambda_(node), self.exprs(outside_of(node)), span)
             case ast.NamedExpr(target=target, value=value):
                 lowered_value = self.expr(value)
                 lowered_target = self.expr(target)

@@ -17,10 +17,7 @@ _ASYNCIO_MODULES = frozenset(
 
 
 def canonical(path: str) -> str:
-    """The public name of what is reached by another path: `asyncio.tasks.wait` is `asyncio.wait`."""
-    head, found, name = path.rpartition(".asyncio.")
-    if found and head and f"asyncio.{name}" in CATALOG:
-        path = f"asyncio.{name}"  # `from compat import asyncio`
+    """The public name of what is reached by a private path: `asyncio.tasks.wait` is `asyncio.wait`."""
     parts = path.split(".")
     if len(parts) > 2 and parts[0] == "asyncio" and parts[1] in _ASYNCIO_MODULES:
         return ".".join(["asyncio", *parts[2:]])
@@ -46,7 +43,7 @@ class Scope:
         return self.kind in ("function", "lambda")
 
 
-def scan(body: Iterable[ast.AST], kind: str, qualname: str, *, package: str) -> Scope:
+def scan(body: Sequence[ast.AST], kind: str, qualname: str, *, package: str) -> Scope:
     """What the statements of one scope bind, scopes within left out.
 
     `package` is the dotted package that relative imports start from.
@@ -73,7 +70,9 @@ def scan(body: Iterable[ast.AST], kind: str, qualname: str, *, package: str) -> 
                     if alias.name == "*":
                         scope.stars.append(base)
                     else:
-                        scope.imports.setdefault(alias.asname or alias.name, f"{base}.{alias.name}")
+                        # `from compat import asyncio` is a detour to the module itself
+                        found = "asyncio" if alias.name == "asyncio" and not level else f"{base}.{alias.name}"
+                        scope.imports.setdefault(alias.asname or alias.name, found)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 scope.bound.add(name)
             case ast.MatchMapping(rest=str(name)):
@@ -83,6 +82,10 @@ def scan(body: Iterable[ast.AST], kind: str, qualname: str, *, package: str) -> 
             case ast.Nonlocal(names=declared):
                 scope.declared_nonlocal.update(declared)
     scope.bound |= set(scope.imports)
+    for node in body:
+        # a definition hides the import of that name, unless it is a fallback in a `try` or `if`
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            scope.imports.pop(node.name, None)
     for name, values in assigned.items():
         # `spawn = asyncio.create_task`, the only binding of that name in the scope, is an alias
         if len(values) == 2 and values.count(None) == 1 and name not in scope.imports:

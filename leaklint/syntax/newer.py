@@ -61,7 +61,7 @@ _TOKEN = re.compile(
     | \b(?:def|class)\b{_GAP}+\w+{_GAP}*(?P<generic>\[)
     | \b(?P<alias>type)\b{_GAP}+(?P<name>[^\W\d]\w*){_GAP}*(?=\[|=(?!=))
     | \b(?P<lazy>lazy)\b{_GAP}+(?=(?:import|from)\b)
-    | \b(?P<handler>except)\b{_GAP}*
+    | \b(?P<handler>except)\b{_GAP}*(?:(?P<group>\*){_GAP}*)?
     | (?<=[\[,:])\s*(?P<unpack>\*)(?!\*)
     | {_BRACKET}
     """,
@@ -107,11 +107,8 @@ def _edits(text: str, python: tuple[int, int]) -> Iterator[_Edit]:
             elif match["lazy"] and python < (3, 15):
                 yield _Edit(*match.span("lazy"), "0;  ", (3, 15))
             elif match["handler"]:
-                if text[at : at + 1] == "*":
-                    at += 1
-                    if python < (3, 11):
-                        yield _Edit(at - 1, at, " ", (3, 11))
-                    at = _SPACE.match(text, at).end()
+                if match["group"] and python < (3, 11):
+                    yield _Edit(*match.span("group"), " ", (3, 11))
                 if python < (3, 14):
                     yield from _exception_types(text, at)
             elif match["unpack"] and python < (3, 11) and _is_new_unpacking(text, match.start(), brackets):
@@ -207,18 +204,23 @@ def _parses(text: str) -> bool:
 # -- brackets and strings --------------------------------------------------------------------------------------------
 
 
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
 def _bracket_end(text: str, start: int) -> int:
     """The end of the bracket that opens here."""
-    depth, at = 0, start
+    expected, at = "", start
     while match := _PLAIN_TOKEN.search(text, at):
         at = match.end()
         if match["quote"]:
             at = _string_end(text, match)
         elif match["open"]:
-            depth += 1
+            expected += _CLOSING[match["open"]]
         elif match["close"]:
-            depth -= 1
-            if depth == 0:
+            if match["close"] != expected[-1]:
+                break
+            expected = expected[:-1]
+            if not expected:
                 return at
     raise _FaultError
 

@@ -179,7 +179,7 @@ def _span(error: SyntaxError, lines: tuple[str, ...]) -> Span:
 
 
 def _field_column(error: SyntaxError, text: str) -> int:
-    """Before Python 3.12, an error in a field of an f-string says `(field)` and counts its columns from that bracket."""
+    """Before Python 3.12, an error in a field of an f-string shows `(field)` and counts its columns from there."""
     field = (error.text or "").strip()
     if not error.msg.startswith("f-string: ") or not field.startswith("("):
         return 0

@@ -5,7 +5,7 @@ The function under test is `async def host(env)`. Whatever it cannot know in adv
 - `env.child(n)`: the coroutine of a task; n numbers the place that spawns it
 - `await env.step()`: something that takes time: returns, raises, or is where the host is cancelled
 - `env.call()`, `env.cond()`, `env.batch()`: return, choose a branch, give nought to two items; or raise
-- `env.more()`: like `cond`, but true at most twice in a run
+- `env.more()`: like `cond`, but true at most three times in a run
 
 The loop is asyncio's own with a clock that stands still. Whenever nothing is ready to run, the explorer picks what
 happens next: a step ends, a task somebody waits for ends, a time-out fires, or the host is cancelled (once in a run).
@@ -21,19 +21,20 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import selectors
-import sys
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from generative.loop import PROGRAM, Child, Loop, Task, silent
+
 T = TypeVar("T")
 
-LOOPS = 2
-"""How often a loop over `env.batch()` runs at most, and how often `env.more()` says yes."""
+MORE = 3
+"""How often `env.more()` says yes in a run: enough for two rounds of a loop in one round of another."""
+CANCELLATION = "host is cancelled"
 
 
 class Failure(Exception):
@@ -59,7 +60,8 @@ class Sighting(NamedTuple):
     waited: bool
     """It ended because somebody waited for it, not by chance."""
     blurred: bool
-    """The host asked or awaited another task, which had ended before this one was spawned."""
+    """What happened to it may hang on the state of another task: the host asked or awaited one that had ended before
+    this one was spawned, or asked one that could not run yet whether it was done."""
 
 
 class Run(NamedTuple):
@@ -76,12 +78,16 @@ class Run(NamedTuple):
 class Exploration(NamedTuple):
     runs: tuple[Run, ...]
     exhaustive: bool
-    """Every path was run to its end, loops at most twice; no run was left out, and none failed by a slip of the program
+    """Every path was run to its end (loops for a few rounds); no run was left out, and none failed by a slip of the program
     such as a name without a value."""
 
     def seen(self, site: int) -> Iterator[tuple[Run, Sighting]]:
         """Every task that was spawned at a site, with the run it belongs to."""
         return ((run, sighting) for run in self.runs for sighting in run.sightings if sighting.site == site)
+
+    def runs_with(self, site: int, state: State) -> list[Run]:
+        """The runs that end with a task of the site in this state."""
+        return [run for run, sighting in self.seen(site) if sighting.state is state]
 
     def states(self, site: int) -> set[State]:
         """The states in which a site's tasks were seen, over all runs."""
@@ -95,12 +101,12 @@ def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_de
 
     A run that would make more than `max_decisions` decisions, or that waits for ever, is cut off and not counted.
     """
-    namespace: dict[str, Any] = {"print": _silent}
-    exec(compile(source, "<program>", "exec"), namespace)
+    namespace: dict[str, Any] = {"print": silent}
+    exec(compile(source, PROGRAM, "exec"), namespace)
     conditions = Conditions(
         errors=(Failure, *(error for error in (ValueError, asyncio.TimeoutError) if error.__name__ in source)),
         hasty=".done()" in source or ".cancel()" in source,
-        mixed="pool" in source or "pending" in source,
+        mixed=any(word in source for word in ("{", "set(", "pending")),
         cancellations=cancellations,
         max_decisions=max_decisions,
     )
@@ -108,7 +114,7 @@ def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_de
     order = itertools.count(1)
     runs: list[Run] = []
     tried, slipped = 0, False
-    loop = _Loop()
+    loop = Loop()
     with warnings.catch_warnings():
         # `as_completed` that is left early drops coroutines which were never awaited.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -127,10 +133,6 @@ def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_de
         finally:
             loop.close()
     return Exploration(tuple(runs), exhaustive=not paths and not slipped)
-
-
-def _silent(*_values: object) -> None:
-    """The `print` of the programs, which may also be the callback of a task and is no waiting then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,117 +163,6 @@ def _others(decisions: Sequence[_Decision], start: int) -> Iterator[tuple[int, .
             yield (*before, other)
 
 
-class _Idle(selectors.SelectSelector):
-    """Never sleeps: calls back where a loop would."""
-
-    def __init__(self, on_idle: Callable[[float | None], None]) -> None:
-        super().__init__()
-        self._on_idle = on_idle
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout > 0:
-            self._on_idle(timeout)
-        return []
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """asyncio's loop with a clock that stands still."""
-
-    def __init__(self) -> None:
-        self.clock = 0.0
-        self.on_idle: Callable[[float | None], None] = lambda _timeout: None
-        super().__init__(_Idle(self._idle))
-        # Nobody is to be told of the errors of tasks that were left.
-        self.set_exception_handler(lambda _loop, _context: None)
-
-    def _idle(self, timeout: float | None) -> None:
-        self.on_idle(timeout)
-
-    def time(self) -> float:
-        return self.clock
-
-    def advance(self, seconds: float) -> None:
-        self.clock += seconds
-
-    def turn(self) -> None:
-        """Runs what is ready, once."""
-        self.call_soon(self.stop)
-        self.run_forever()
-
-
-@dataclass(eq=False)
-class _Child:
-    """A task of the host, as the explorer sees it."""
-
-    site: int
-    name: str
-    rank: int
-    """Its hash, which is its place in small sets."""
-    task: _Task | None = None
-    gate: asyncio.Future[None] | None = None
-    """What it waits for, once it has started."""
-    hasty: bool = False
-    """It ended at once."""
-    cancelled: bool = False
-    ended: bool = False
-    later: list[_Child] = field(default_factory=list)
-    """Those spawned after its end."""
-    blurred: bool = False
-    cancelled_before_host: bool = False
-    abandoned: bool = False
-    """`wait_for` cancelled it; before Python 3.12 that does not wait for it when it is cancelled itself just then."""
-    cleaning_up: bool = False
-
-    @property
-    def awaited(self) -> bool:
-        """Somebody waits for it, and it has got as far as it goes by itself."""
-        return self.task is not None and not self.ended and self.gate is not None and self.task.waiters > 0
-
-    def asked(self) -> None:
-        """Somebody asks for its state or awaits it."""
-        for later in self.later:
-            later.blurred = True
-
-
-class _Task(asyncio.Task[None]):
-    """A task that notes its cancellation and knows whether anybody waits for it."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, None], child: _Child, **options: Any) -> None:
-        self.child = child
-        self.waiters = 0
-        super().__init__(coroutine, **options)
-        child.task = self
-
-    def cancel(self, msg: object = None) -> bool:
-        if self.child.ended:
-            return False
-        self.child.cancelled = True
-        self.child.abandoned |= sys._getframe(1).f_code.co_name == "_cancel_and_wait"
-        # asyncio would never start a task that is cancelled this early; the adversary has started already.
-        return self.child.gate is None or super().cancel(msg)
-
-    def __hash__(self) -> int:
-        return self.child.rank
-
-    def __await__(self) -> Generator[Any, None, None]:
-        self.child.asked()
-        return super().__await__()
-
-    def done(self) -> bool:
-        self.child.asked()
-        return super().done()
-
-    def add_done_callback(self, callback: Callable[[Any], object], /, **options: Any) -> None:
-        self.child.asked()
-        self.waiters += callback is not _silent
-        super().add_done_callback(callback, **options)
-
-    def remove_done_callback(self, callback: Callable[[Any], object], /) -> int:
-        removed = super().remove_done_callback(callback)
-        self.waiters -= removed
-        return removed
-
-
 Event = tuple[str, Callable[[], object]]
 """What may happen next, in words, and how to make it happen."""
 Host = Callable[["Environment"], Coroutine[Any, Any, object]]
@@ -280,18 +171,17 @@ Host = Callable[["Environment"], Coroutine[Any, Any, object]]
 class Environment:
     """The `env` of one run: it decides as `path` says, and after the end of that takes the first option every time."""
 
-    def __init__(self, loop: _Loop, path: Sequence[int], conditions: Conditions) -> None:
+    def __init__(self, loop: Loop, path: Sequence[int], conditions: Conditions) -> None:
         self.decisions: list[_Decision] = []
         self.slipped = False
         """The host failed by a fault of the program, not by a decision."""
         self._loop = loop
         self._path = path
         self._conditions = conditions
-        self._children: dict[object, _Child] = {}
-        """By their coroutines."""
+        self._children: list[Child] = []
         self._host: asyncio.Task[None] | None = None
         self._step: asyncio.Future[None] | None = None
-        self._more = LOOPS
+        self._more = MORE
         self._backward = False
         self._cancellations = 0
         self._run: Run | None = None
@@ -309,15 +199,15 @@ class Environment:
     # -- what the host calls
 
     def child(self, site: int) -> Coroutine[Any, Any, None]:
-        number = 1 + sum(child.site == site for child in self._children.values())
+        number = 1 + sum(child.site == site for child in self._children)
         rank = len(self._children)
         if rank == 1 and self._conditions.mixed and not self._over:
             self._backward = self._decide("sets go", ["forward", "backward"]) == 1
         name = f"task {site}" if number == 1 else f"task {site} (number {number})"
-        child = _Child(site, name, 4 - rank if self._backward else 4 + rank)
-        coroutine = self._live(child)
-        self._children[coroutine] = child
-        return coroutine
+        child = Child(site, name, 4 - rank if self._backward else 4 + rank, self._children)
+        self._children.append(child)
+        child.coroutine = self._live(child)
+        return child.coroutine
 
     async def step(self) -> None:
         self._step = self._loop.create_future()
@@ -343,8 +233,8 @@ class Environment:
     # -- the host and its tasks
 
     @property
-    def _tasks(self) -> list[_Task]:
-        return [child.task for child in self._children.values() if child.task is not None]
+    def _tasks(self) -> list[Task]:
+        return [child.task for child in self._children if child.task is not None]
 
     async def _watch(self, host: Host) -> None:
         """Runs the host and looks at its tasks before anything else can run."""
@@ -358,7 +248,7 @@ class Environment:
         except Exception:  # noqa: BLE001 - a NameError or the like: the program is at fault, the run does not count
             self.slipped = not self._over
         if not self._over:
-            children = [child for child in self._children.values() if child.task is not None]
+            children = [child for child in self._children if child.task is not None]
             sightings = [_sight(child, end, host_cancelled=self._cancellations > 0) for child in children]
             self._run = Run(tuple(decision.text for decision in self.decisions), end, tuple(sightings))
             self._stop()
@@ -368,35 +258,33 @@ class Environment:
         self._loop.stop()
 
     def _spawn(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        child = self._children[coroutine]
-        for other in self._children.values():
-            if other.ended:
-                other.later.append(child)
-        return _Task(coroutine, child, loop=loop, **options)
+        child = next(child for child in self._children if child.coroutine is coroutine)
+        return Task(coroutine, child, loop=loop, **options)
 
-    async def _live(self, child: _Child) -> None:
-        """The life of a task: it waits at a gate, and when it is cancelled there, at a second one."""
+    async def _live(self, child: Child) -> None:
+        """The life of a task: it waits at a gate, and when it is cancelled there, at another one."""
         try:
             await self._wait_at_gates(child)
         finally:
             child.ended = True
+            child.waited = child.task is not None and child.task.waiters > 0
+            child.later = len(self._children)
 
-    async def _wait_at_gates(self, child: _Child) -> None:
+    async def _wait_at_gates(self, child: Child) -> None:
         assert child.task is not None
         if self._conditions.hasty and not child.cancelled and not child.task.waiters and not self._over:
             child.hasty = self._decide(child.name, ["goes on", "ends at once"]) == 1
         if child.hasty or self._over:
             return
-        child.gate = self._loop.create_future()
-        if not child.cancelled:
+        child.cleaning_up = child.cancelled
+        while True:
+            child.gate = self._loop.create_future()
             try:
-                await child.gate
+                return await child.gate
             except asyncio.CancelledError:
-                child.gate = self._loop.create_future()
-            else:
-                return
-        child.cleaning_up = True
-        await child.gate
+                if self._over or child.gate.cancelled():
+                    raise
+                child.cleaning_up = True
 
     def _clean_up(self, host: asyncio.Task[None]) -> None:
         self._over = True
@@ -437,7 +325,7 @@ class Environment:
         if self._step is not None:
             yield from _endings("step", self._step, self._conditions.errors)
         else:
-            for child in self._children.values():
+            for child in self._children:
                 if child.awaited and child.gate is not None:
                     if child.cleaning_up:
                         yield f"{child.name} ends cancelled", child.gate.cancel
@@ -445,13 +333,13 @@ class Environment:
             if timeout is not None:
                 yield "time-out", partial(self._loop.advance, timeout)
         if self._cancellations < self._conditions.cancellations:
-            yield "host is cancelled", self._cancel_host
+            yield CANCELLATION, self._cancel_host
 
     def _cancel_host(self) -> None:
         assert self._host is not None
         self._cancellations += 1
         self._host.cancel()
-        for child in self._children.values():
+        for child in self._children:
             child.cancelled_before_host = child.cancelled
 
 
@@ -461,11 +349,11 @@ def _endings(name: str, future: asyncio.Future[None], errors: Sequence[type[Exce
         yield f"{name} raises {error.__name__}", partial(future.set_exception, error())
 
 
-def _sight(child: _Child, end: str, *, host_cancelled: bool) -> Sighting:
+def _sight(child: Child, end: str, *, host_cancelled: bool) -> Sighting:
     state = State.LEFT
     if child.ended:
         state = State.ENDED
     elif child.cancelled:
         interrupted = end == "is cancelled" or (child.cancelled_before_host and end != "returns") or child.abandoned
         state = State.INTERRUPTED if host_cancelled and interrupted else State.CANCELLED
-    return Sighting(child.site, state, child.ended and not child.hasty, child.blurred)
+    return Sighting(child.site, state, child.waited, child.blurred)

@@ -1,0 +1,122 @@
+"""`with`: entering may fail; leaving swallows exceptions, ends at a time-out or runs callbacks."""
+
+from __future__ import annotations
+
+from leaklint.analysis.evaluate import suspend
+from leaklint.analysis.frame import Frame
+from leaklint.analysis.handlers import RAISED, catches, let_out
+from leaklint.analysis.inline import call_inline
+from leaklint.analysis.kinds import role_of
+from leaklint.analysis.state import (
+    DEFERRED,
+    Cancel,
+    Coroutine,
+    Exits,
+    Flow,
+    Place,
+    Result,
+    State,
+    Trail,
+    Way,
+    merge,
+    to_flow,
+)
+from leaklint.analysis.storing import assign
+from leaklint.catalog import Role
+from leaklint.model import code
+from leaklint.model.code import Expr, Span
+from leaklint.model.fate import PathKind
+
+
+def run_with(statement: code.With, flow: Flow, frame: Frame) -> Flow:
+    """Entering may fail; leaving swallows exceptions or runs callbacks where the context manager does."""
+    return _enter(statement.items, statement, flow, frame)
+
+
+def _enter(items: tuple[code.Item, ...], statement: code.With, flow: Flow, frame: Frame) -> Flow:
+    if not items:
+        return frame.run_block(statement.body, flow)
+    item, rest = items[0], items[1:]
+    points: list[Result] = []
+    for state, trail in flow.items():
+        for point in frame.evaluate(item.context, state, trail, consumed=statement.is_async):
+            if statement.is_async and not _enters_quietly(item.context):
+                suspend(_span(item.context, statement), point, frame)
+            points += assign(item.target, point.value, point.state, point.trail, frame) if item.target else [point]
+    with frame.catching() as exits:
+        after = _enter(rest, statement, to_flow(points), frame)
+    swallowed = merge(_swallowed(item.context, exits), _timed_out(item.context, exits))
+    after = merge(after, swallowed)
+    if isinstance(item.target, code.Name):
+        return _unwind(item.target.id, after, exits, statement.span, frame)
+    let_out(exits, frame)
+    return after
+
+
+def _span(expr: Expr, statement: code.With) -> Span:
+    return statement.span if isinstance(expr, code.Starred) else expr.span
+
+
+def _path(expr: Expr) -> str | None:
+    expr = expr.func if isinstance(expr, code.Call) else expr
+    return expr.path if isinstance(expr, code.Global) else None
+
+
+def _enters_quietly(context: Expr) -> bool:
+    role = role_of(_path(context))
+    return role in (Role.GROUP, Role.STACK, Role.SUPPRESS, Role.TIMEOUT, Role.MOVE_ON, Role.HARMLESS)
+
+
+def _swallowed(context: Expr, exits: Exits) -> Flow:
+    """The states in which a `suppress` goes on after its body raised; removed from the exits when that is certain."""
+    if role_of(_path(context)) is not Role.SUPPRESS or not isinstance(context, code.Call):
+        return {}
+    types = tuple(arg for argument in context.args for arg in _each(argument))
+    swallowed: Flow = {}
+    for exit_ in list(exits.found):
+        certain = catches(types, exit_.way) if types and exit_.way in RAISED else None
+        if certain is not None:
+            swallowed.setdefault(exit_.state, exits.found[exit_][0])
+        if certain:
+            del exits.found[exit_]
+    return swallowed
+
+
+def _timed_out(context: Expr, exits: Exits) -> Flow:
+    """What a time-out of the body adds to its exits; the states in which the program goes on after it."""
+    role = role_of(_path(context))
+    goes_on: Flow = {}
+    if role not in (Role.TIMEOUT, Role.MOVE_ON):
+        return goes_on
+    for way, state, trail, span in exits:
+        if way is Way.CANCELLATION and (state.partial is PathKind.CANCELLATION or not state.alive):
+            left = state.left_by(PathKind.TIMEOUT)
+            if role is Role.MOVE_ON:
+                goes_on.setdefault(left, trail)
+            else:
+                exits.add(Way.TIMEOUT, left, trail, span)
+    return goes_on
+
+
+def _each(expr: Expr) -> tuple[Expr, ...]:
+    return expr.items if isinstance(expr, code.Display) else (expr,)
+
+
+def _unwind(name: str, flow: Flow, exits: Exits, span: Span, frame: Frame) -> Flow:
+    """What an exit stack of this name does, on every way out."""
+    for way, state, trail, where in exits:
+        for after in _callback(name, state, trail, span, frame):
+            frame.leave(way, after.state, after.trail, where)
+    return merge(*(to_flow(_callback(name, state, trail, span, frame)) for state, trail in flow.items()))
+
+
+def _callback(name: str, state: State, trail: Trail, span: Span, frame: Frame) -> list[Result]:
+    place = Place(DEFERRED, name)
+    value = state.get(place)
+    point = Result(state.set(place, None), trail, None)
+    if isinstance(value, Cancel):
+        return [Result(point.state.cancelled(), (*trail, frame.act(span, "cancels it when the stack is left")), None)]
+    if isinstance(value, Coroutine):
+        followed = call_inline(value.function, value.bindings, point, span, frame)
+        return followed if followed is not None else [point]
+    return [point]

@@ -1,0 +1,140 @@
+"""The loop and the tasks of the explorer: asyncio's own, but the loop never sleeps and the tasks are watched."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
+from typing import Any
+
+PROGRAM = "<program>"
+"""The file name of the program under test."""
+
+
+def silent(*_values: object) -> None:
+    """The `print` of the programs, which may also be the callback of a task and is no waiting then."""
+
+
+class Idle(selectors.SelectSelector):
+    """Never sleeps: calls back where a loop would."""
+
+    def __init__(self, on_idle: Callable[[float | None], None]) -> None:
+        super().__init__()
+        self._on_idle = on_idle
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._on_idle(timeout)
+        return []
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """asyncio's loop with a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.clock = 0.0
+        self.on_idle: Callable[[float | None], None] = lambda _timeout: None
+        super().__init__(Idle(self._idle))
+        # Nobody is to be told of the errors of tasks that were left.
+        self.set_exception_handler(lambda _loop, _context: None)
+
+    def _idle(self, timeout: float | None) -> None:
+        self.on_idle(timeout)
+
+    def time(self) -> float:
+        return self.clock
+
+    def advance(self, seconds: float) -> None:
+        self.clock += seconds
+
+    def turn(self) -> None:
+        """Runs what is ready, once."""
+        self.call_soon(self.stop)
+        self.run_forever()
+
+
+@dataclass(eq=False)
+class Child:
+    """A task of the host, as the explorer sees it."""
+
+    site: int
+    name: str
+    rank: int
+    """Its hash, which is its place in small sets."""
+    siblings: list[Child]
+    """All tasks of the host, this one too."""
+    coroutine: Coroutine[Any, Any, None] | None = None
+    task: Task | None = None
+    gate: asyncio.Future[None] | None = None
+    """What it waits for, once it has started."""
+    hasty: bool = False
+    """It ended at once."""
+    cancelled: bool = False
+    ended: bool = False
+    waited: bool = False
+    """Somebody waited for it when it ended."""
+    later: int = 0
+    """The number of the first task that was spawned after its end."""
+    blurred: bool = False
+    cancelled_before_host: bool = False
+    abandoned: bool = False
+    """`wait_for` cancelled it; before Python 3.12 that does not wait for it when it is cancelled itself just then."""
+    cleaning_up: bool = False
+
+    @property
+    def awaited(self) -> bool:
+        """Somebody waits for it, and it has got as far as it goes by itself."""
+        return self.task is not None and not self.ended and self.gate is not None and self.task.waiters > 0
+
+    def asked(self) -> None:
+        """Somebody asks for its state or awaits it."""
+        for later in self.siblings[self.later :] if self.ended else ():
+            later.blurred = True
+
+    def asked_too_early(self) -> None:
+        """The host asks whether it is done, which it cannot be yet."""
+        for sibling in self.siblings:
+            sibling.blurred |= sibling is not self
+
+
+class Task(asyncio.Task[None]):
+    """A task that notes its cancellation and knows whether anybody waits for it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], child: Child, **options: Any) -> None:
+        self.child = child
+        self.waiters = 0
+        super().__init__(coroutine, **options)
+        child.task = self
+
+    def cancel(self, msg: object = None) -> bool:
+        if self.child.ended:
+            return False
+        self.child.cancelled = True
+        self.child.abandoned |= sys._getframe(1).f_code.co_name == "_cancel_and_wait"
+        # asyncio would never start a task that is cancelled this early; the adversary has started already.
+        return self.child.gate is None or super().cancel(msg)
+
+    def __hash__(self) -> int:
+        return self.child.rank
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self.child.asked()
+        return super().__await__()
+
+    def done(self) -> bool:
+        self.child.asked()
+        if self.child.gate is None and not self.child.ended and sys._getframe(1).f_code.co_filename == PROGRAM:
+            self.child.asked_too_early()
+        return super().done()
+
+    def add_done_callback(self, callback: Callable[[Any], object], /, **options: Any) -> None:
+        self.child.asked()
+        self.waiters += callback is not silent
+        super().add_done_callback(callback, **options)
+
+    def remove_done_callback(self, callback: Callable[[Any], object], /) -> int:
+        removed = super().remove_done_callback(callback)
+        self.waiters -= removed
+        return removed

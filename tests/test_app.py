@@ -1,0 +1,225 @@
+"""The use cases as a whole: settings by project, worker processes, what cannot be checked."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from leaklint.adapters import pool
+from leaklint.adapters.files import read
+from leaklint.app import Options, Run, check, check_stdin
+from leaklint.model.diagnostic import Checked, Failed, Outcome, Skipped
+from leaklint.model.errors import UserError
+from leaklint.policy.config import Overrides
+
+LEAK = "import asyncio\n\n\nasync def main():\n    asyncio.create_task(work())\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def forking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have worker processes see what a test has changed."""
+    monkeypatch.setattr(pool, "multiprocessing", multiprocessing.get_context("fork"))
+
+
+def project(root: Path, count: int = 5) -> list[str]:
+    """A package of so many files with a leak each, and their paths."""
+    names = [f"pkg/m{number:03}.py" for number in range(count)]
+    (root / "pkg").mkdir()
+    for name in names:
+        (root / name).write_text(LEAK)
+    return names
+
+
+def findings(run: Run) -> list[tuple[str, int, str]]:
+    return [(found.path, found.span.line, found.code) for found in run.diagnostics]
+
+
+def test_a_run(root: Path) -> None:
+    project(root, 2)
+    (root / "pkg/quiet.py").write_text("import os\n")
+    (root / "pkg/broken.py").write_bytes(b"create_task = (\n")
+    (root / "pkg/latin.py").write_bytes(b"x = '\xe9'\n")
+    run = check(["pkg"], options=Options())
+    assert [(type(outcome), outcome.path) for outcome in run.outcomes] == [
+        (Checked, "pkg/broken.py"),
+        (Checked, "pkg/latin.py"),
+        (Checked, "pkg/m000.py"),
+        (Checked, "pkg/m001.py"),
+        (Skipped, "pkg/quiet.py"),
+    ]
+    assert findings(run) == [
+        ("pkg/broken.py", 1, "LK001"),
+        ("pkg/latin.py", 1, "LK001"),
+        ("pkg/m000.py", 5, "LK101"),
+        ("pkg/m001.py", 5, "LK101"),
+    ]
+    assert [(entry.task.path, entry.task.function) for entry in run.tasks] == [
+        ("pkg/m000.py", "m000.main"),
+        ("pkg/m001.py", "m001.main"),
+    ]
+    assert run.failures == ()
+    assert run.lines_of("pkg/m000.py") == LEAK.split("\n")
+    assert run.lines_of("pkg/latin.py") == ["x = 'é'", ""]
+    (root / "pkg/m000.py").unlink()
+    assert run.lines_of("pkg/m000.py") == ()
+    assert run.lines_of("elsewhere.py") == ()
+
+
+def test_a_named_file_is_always_parsed(root: Path) -> None:
+    (root / "odd.txt").write_text("x = = 1\n")
+    (root / "same.py").write_text("x = = 1\n")
+    assert findings(check(["."], options=Options())) == []
+    assert findings(check(["odd.txt", "same.py"], options=Options())) == [
+        ("odd.txt", 1, "LK001"),
+        ("same.py", 1, "LK001"),
+    ]
+
+
+@pytest.mark.usefixtures("root")
+def test_nothing_to_check() -> None:
+    assert check(["."], options=Options()) == Run(())
+
+
+def test_a_file_that_cannot_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(root, 3)
+    lost = Failed("pkg/m001.py", "cannot be read: Permission denied", None)
+    monkeypatch.setattr("leaklint.adapters.pool.read", lambda file: lost if file.path == lost.path else read(file))
+    run = check(["pkg"], options=Options())
+    assert run.failures == (lost,)
+    assert [path for path, _, _ in findings(run)] == ["pkg/m000.py", "pkg/m002.py"]
+
+
+# -- settings ------------------------------------------------------------------------------------------------------
+
+
+def test_flags_go_before_the_nearest_configuration_before_defaults(root: Path) -> None:
+    for name in ("a", "b", "b/deep", "c"):
+        (root / name).mkdir()
+        (root / name / "m.py").write_text(LEAK)
+    (root / "pyproject.toml").write_text("[tool.leaklint]\nexclude = ['c/']\n")
+    (root / "b/pyproject.toml").write_text("[tool.leaklint]\nignore = ['LK101']\n")
+    paths = [path for path, _, _ in findings(check(["."], options=Options()))]
+    assert paths == ["a/m.py"]
+    isolated = check(["."], options=Options(isolated=True))
+    assert [path for path, _, _ in findings(isolated)] == ["a/m.py", "b/deep/m.py", "b/m.py", "c/m.py"]
+    everything = Options(Overrides(ignore=frozenset(), exclude=("deep",)))
+    assert [path for path, _, _ in findings(check(["."], options=everything))] == ["a/m.py", "b/m.py", "c/m.py"]
+    nothing = Options(Overrides(select=frozenset({"LK102"})), isolated=True)
+    assert findings(check(["."], options=nothing)) == []
+
+
+def test_a_faulty_configuration_ends_the_run(root: Path) -> None:
+    project(root)
+    (root / "pkg/pyproject.toml").write_text("[tool.leaklint]\nstrict = 'yes'\n")
+    with pytest.raises(UserError, match=r"^pkg/pyproject\.toml: `strict` must be true or false, not a string$"):
+        check(["."], options=Options())
+    assert len(check(["."], options=Options(isolated=True)).diagnostics) == 5
+
+
+def test_standard_input_is_configured_like_the_file_it_stands_for(root: Path) -> None:
+    (root / "pkg").mkdir()
+    (root / "pkg/__init__.py").touch()
+    run = check_stdin(LEAK.encode(), filename="pkg/new.py", options=Options())
+    assert findings(run) == [("pkg/new.py", 5, "LK101")]
+    assert [entry.task.function for entry in run.tasks] == ["pkg.new.main"]
+    assert run.lines_of("pkg/new.py") == LEAK.split("\n")
+    (root / "pkg/pyproject.toml").write_text("[tool.leaklint]\nignore = ['LK101']\n")
+    assert findings(check_stdin(LEAK.encode(), filename="pkg/new.py", options=Options())) == []
+    assert findings(check_stdin(LEAK.encode(), filename=str(root / "x.py"), options=Options())) == [
+        ("x.py", 5, "LK101")
+    ]
+    assert findings(check_stdin(b"x = = 1", filename="<stdin>", options=Options())) == [("<stdin>", 1, "LK001")]
+
+
+# -- worker processes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_the_outcome_does_not_depend_on_the_number_of_processes(
+    root: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    names = project(root, 20)
+    (root / "pyproject.toml").write_text("[tool.leaklint]\nstrict = true\n")
+    alone = check(["."], options=Options(), jobs=1)
+    monkeypatch.setattr(pool, "multiprocessing", multiprocessing.get_context(method))
+    seen: list[tuple[int, int]] = []
+    together = check(["."], options=Options(), jobs=3, on_progress=lambda done, total: seen.append((done, total)))
+    assert [outcome.path for outcome in together.outcomes] == names
+    assert together == alone
+    assert seen == sorted(seen)
+    assert seen[-1] == (20, 20)
+    assert multiprocessing.active_children() == []
+
+
+def test_progress_without_processes(root: Path) -> None:
+    project(root, 3)
+    seen: list[tuple[int, int]] = []
+    check(["."], options=Options(), jobs=1, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.usefixtures("forking")
+def test_a_worker_that_dies_costs_the_file_it_was_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = project(root, 40)
+    fatal = {names[7]: signal.SIGKILL, names[8]: signal.SIGTERM, names[39]: None}
+    check_file = pool.check_file
+
+    def die(job: pool.Job) -> Outcome:
+        how = fatal.get(job.file.path)
+        if how is not None:
+            os.kill(os.getpid(), how)
+        elif job.file.path in fatal:
+            os._exit(7)
+        return check_file(job)
+
+    monkeypatch.setattr(pool, "check_file", die)
+    run = check(["."], options=Options(), jobs=2)
+    assert run.failures == (
+        Failed(names[7], "the process that checked it died (SIGKILL)", None),
+        Failed(names[8], "the process that checked it died (SIGTERM)", None),
+        Failed(names[39], "the process that checked it died (exit code 7)", None),
+    )
+    assert [path for path, _, _ in findings(run)] == [name for name in names if name not in fatal]
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.usefixtures("forking")
+def test_without_workers_this_process_does_the_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = project(root, 10)
+    monkeypatch.setattr(pool, "_work", lambda _: os._exit(3))
+    seen: list[tuple[int, int]] = []
+    run = check(["."], options=Options(), jobs=2, on_progress=lambda done, total: seen.append((done, total)))
+    assert [path for path, _, _ in findings(run)] == names
+    assert seen[-1] == (10, 10)
+
+
+def test_an_interrupt_ends_the_workers(root: Path) -> None:
+    project(root, 40)
+
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check(["."], options=Options(), jobs=2, on_progress=interrupt)
+    assert multiprocessing.active_children() == []
+
+
+def test_from_a_thread(root: Path) -> None:
+    names = project(root, 40)
+    runs: list[Run] = []
+    thread = threading.Thread(target=lambda: runs.append(check(["."], options=Options(), jobs=1)))
+    thread.start()
+    thread.join()
+    assert [outcome.path for run in runs for outcome in run.outcomes] == names
