@@ -1,6 +1,20 @@
 """Fates compared with reality: generated programs are run along every path, and their tasks looked at in the end.
 
 `LEAKLINT_NIGHTLY=1` runs more programs, other ones every time.
+
+What the analysis does not know by design, and how this is kept out of the comparison:
+
+- A handler is taken to be there for something: every `try` of the programs has something in it that may fail, and no
+  handler is hidden behind a wider one.
+- Members of a group are taken to have siblings, and in an order only where a list is written out: no group has exactly
+  one task; lists are not popped and not appended to by hand.
+- A handle is not tested for None where it cannot be None.
+- One spawn is followed at a time, so the state of another task decides nothing: a task need not prove its hazard if it
+  is `blurred`, that is, if the host asked another task something to which only one answer was possible.
+- By definition any `await` may raise, also that of `wait` or of a `gather` which returns the exceptions, though they do
+  not: they may give a hazard the path `exception` instead of `cancellation`.
+- A task that is cancelled but not waited for only where the host itself is being cancelled need not be `cancelled`.
+- The explorer goes round a loop two or three times, and tries a second cancellation of the host only to confirm a leak.
 """
 
 from __future__ import annotations
@@ -9,7 +23,7 @@ import os
 
 from generative.explore import CANCELLATION, Exploration, Run, State, explore
 from generative.program import Program, Site, programs, spawn_sites
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from leaklint.analysis import judge
 from leaklint.engine import collect_source
@@ -23,6 +37,7 @@ NIGHTLY = os.environ.get("LEAKLINT_NIGHTLY") == "1"
     max_examples=2000 if NIGHTLY else 200,
     derandomize=not NIGHTLY,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 @given(programs())
@@ -81,7 +96,6 @@ def unconfirmed(task: Task, exploration: Exploration, site: int, source: str) ->
     if any(sighting.blurred for _, sighting in exploration.seen(site)):
         return None
     if State.LEFT not in states:
-        # The explorer cancels the host once; a wait in a `finally` may need a second time.
         exploration = explore(source, cancellations=2)
         states = exploration.states(site)
     left = exploration.runs_with(site, State.LEFT)
@@ -89,7 +103,6 @@ def unconfirmed(task: Task, exploration: Exploration, site: int, source: str) ->
         return f"is {fate.value}, but not left running on any path"
     if fate is Fate.HAZARD and states == {State.LEFT}:
         return "is hazard, but left on every path"
-    # By definition any `await` may raise, also that of `wait` and of `gather` which returns the exceptions.
     raising = "asyncio.wait(" in source or "return_exceptions" in source
     if PathKind.EXCEPTION in task.paths and not raising and not any(run.end.startswith("raises") for run in left):
         return f"is hazard by an exception, but left on other paths only: {left[0]}"

@@ -10,6 +10,8 @@ from leaklint.analysis.containers import add, container_method
 from leaklint.analysis.frame import Frame, bind
 from leaklint.analysis.inline import bind_arguments, call_inline, hand_over, is_relevant
 from leaklint.analysis.kinds import last_name
+from leaklint.analysis.resolve import resolved
+from leaklint.analysis.signals import containers_of, set_by_callback
 from leaklint.analysis.state import (
     DEFERRED,
     ESCAPED,
@@ -63,8 +65,7 @@ def call(expr: code.Call, state: State, trail: Trail, frame: Frame, *, consumed:
     consuming = frame.role(expr.func) in _CONSUMING or expr is frame.spawn or last_name(expr.func) in _CONSUMING_METHODS
     for called in _evaluated(expr, state, trail, frame, consuming=consuming, consumed=consumed):
         if expr is frame.spawn and called.state.status is Status.UNBORN:
-            results += called.result()
-            results.append(Result(called.state.with_status(Status.RUNNING), called.trail, HANDLE))
+            results += birth(called.result()[0], frame)
         else:
             results += _dispatch(called, frame)
     return results
@@ -179,7 +180,7 @@ def _partial(called: Called, frame: Frame) -> list[Result]:
     if called.held is None:
         return called.result(called.args[0] if called.args else None)
     target = called.expr.args[0]
-    function = frame.shared.program.functions.get(target.path) if isinstance(target, code.Global) else None
+    function = resolved(target, frame.function, frame.shared)
     if function is None:
         return unknown(called, frame, raises=False)
     return called.result(Coroutine(function, _bindings(function, called.args[1:], called, bound_method=False)))
@@ -194,9 +195,11 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
         return found
     if isinstance(receiver, Waiter) and attr == "cancel":
         return [_cancel(called, frame)]
+    if isinstance(receiver, Waiter):
+        return called.result(receiver if attr == "wait" else None)
     if holds(receiver) and (found := container_method(attr, called, frame)):
         return found
-    function = _resolved(attr, called, frame)
+    function = resolved(called.expr.func, frame.function, frame.shared)
     if function is not None:
         return _function(function, called, frame, bound_method=True)
     if attr in LOOP_RUNS:
@@ -225,11 +228,32 @@ def _handle_method(attr: str, called: Called, frame: Frame) -> list[Result] | No
             seen = called.state.with_status(Status.SEEN_DONE) if called.state.alive else called.state
             frame.leave(Way.EXCEPTION, seen, called.trail, called.expr.span)
             return [Result(seen, called.trail, None)]
-        case "add_done_callback" | "remove_done_callback" | "done" | "cancelled" | "get_name" | "set_name" | "get_coro":
+        case "add_done_callback":
+            return [_signalled(called, frame)]
+        case "remove_done_callback" | "done" | "cancelled" | "get_name" | "set_name" | "get_coro":
             return called.result()
         case "get_loop" | "get_stack" | "print_stack" | "uncancel" | "cancelling":
             return called.result()
     return None
+
+
+def birth(point: Result, frame: Frame) -> list[Result]:
+    """The two outcomes of the followed spawn: this is the task to follow, or it is another turn's."""
+    return [point, Result(point.state.with_status(Status.RUNNING), point.trail, frame.born)]
+
+
+def _signalled(called: Called, frame: Frame) -> Result:
+    """A done-callback that sets an event or a future: to wait for that is to wait for the task."""
+    state = called.state
+    for callback, value in zip(called.expr.args, called.args, strict=True):
+        for target in set_by_callback(callback, value, frame):
+            place = frame.place(target, state)
+            if place is not None and not holds(state.get(place)):
+                waiter = Waiter(frozenset({PathKind.CANCELLATION}))
+                state = bind(state, place, waiter)
+                for container in containers_of(target, frame.function):
+                    state = bind(state, frame.name_place(container), Holder(waiter))
+    return Result(state, called.trail, None)
 
 
 def _cancel(called: Called, frame: Frame) -> Result:
@@ -253,7 +277,7 @@ def _push(called: Called, frame: Frame) -> list[Result] | None:
     elif isinstance(first, Closure):
         value = Coroutine(first.function, _bindings(first.function, called.args[1:], called, bound_method=False))
     elif isinstance(target, code.Global | code.Attribute):
-        function = _named(target, frame)
+        function = resolved(target, frame.function, frame.shared)
         if function is not None:
             bound = isinstance(target, code.Attribute)
             value = Coroutine(function, _bindings(function, called.args[1:], called, bound_method=bound))
@@ -264,23 +288,6 @@ def _push(called: Called, frame: Frame) -> list[Result] | None:
 
 
 # -- functions of the program -----------------------------------------------------------------------------------------
-
-
-def _resolved(attr: str, called: Called, frame: Frame) -> code.Function | None:
-    """The method of a class of the program that a call reaches."""
-    func = called.expr.func
-    if not isinstance(func, code.Attribute):
-        return None
-    owner = frame.kind(func.value)
-    return frame.shared.program.method(owner, attr) if owner else None
-
-
-def _named(target: Expr, frame: Frame) -> code.Function | None:
-    if isinstance(target, code.Global):
-        return frame.shared.program.functions.get(target.path)
-    if isinstance(target, code.Attribute) and (owner := frame.kind(target.value)):
-        return frame.shared.program.method(owner, target.attr)
-    return None
 
 
 def _bindings(
@@ -362,7 +369,7 @@ def cannot_fail(function: code.Function, frame: Frame, depth: int = 2) -> bool:
     inner = Frame(frame.shared, function)
     for call in walk(function.body, code.Call):
         if not _is_harmless(call.func):
-            callee = _named(call.func, inner)
+            callee = resolved(call.func, inner.function, inner.shared)
             if callee is None or callee is function or not cannot_fail(callee, inner, depth - 1):
                 return False
     return True

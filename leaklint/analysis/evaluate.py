@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from leaklint.analysis.calls import call
+from leaklint.analysis.calls import birth, call
 from leaklint.analysis.conditions import branch
 from leaklint.analysis.frame import Frame
 from leaklint.analysis.inline import await_coroutine
@@ -237,6 +237,10 @@ def suspend(span: Span, point: Result, frame: Frame) -> None:
 def _await(expr: code.Await, state: State, trail: Trail, frame: Frame) -> list[Result]:
     results: list[Result] = []
     for point in frame.evaluate(expr.value, state, trail, consumed=True):
+        if expr is frame.spawn and point.state.status is Status.UNBORN:
+            suspend(expr.span, point, frame)
+            results += birth(point, frame)
+            continue
         match point.value:
             case Handle():
                 results += wait(Waiter(), point, expr.span, frame)

@@ -14,6 +14,7 @@ from leaklint.analysis.program import Program
 from leaklint.analysis.state import (
     CELL,
     GLOBAL,
+    HANDLE,
     Exits,
     Flow,
     Place,
@@ -81,8 +82,10 @@ class Shared:
 class Frame:
     shared: Shared
     function: code.Function
-    spawn: code.Call | None = None
-    """The call whose task is followed; None when the task was spawned elsewhere."""
+    spawn: Expr | None = None
+    """What gives the followed task: a spawn, or a call that returns one; None when it comes from outside."""
+    born: Value = HANDLE
+    """The value of that expression."""
     sticky: Place | None = None
     """A place that keeps the task whatever is stored there: a variable of a function that is looked at from outside."""
     stack: tuple[str, ...] = ()
@@ -130,7 +133,7 @@ class Frame:
             inner is self.spawn
             or (isinstance(inner, code.Name) and inner.id in words)
             or (isinstance(inner, code.Attribute) and inner.attr in words)
-            for inner in walk(node, (code.Call, code.Name, code.Attribute))
+            for inner in walk(node, (code.Call, code.Await, code.Name, code.Attribute))
         )
 
     @cached_property
@@ -212,12 +215,17 @@ class Frame:
 
     def evaluate_all(self, exprs: Sequence[Expr], state: State, trail: Trail) -> list[tuple[State, Trail, Values]]:
         """The outcomes of several expressions, one after the other."""
-        points: list[tuple[State, Trail, Values]] = [(state, trail, ())]
+        points: list[tuple[State, Trail, list[Value | None]]] = [(state, trail, [])]
         for expr in exprs:
-            points = [
-                (r.state, r.trail, (*values, r.value)) for s, t, values in points for r in self.evaluate(expr, s, t)
-            ]
-        return points
+            following = []
+            for s, t, values in points:
+                results = self.evaluate(expr, s, t)
+                following += [(r.state, r.trail, [*values, r.value]) for r in results[:-1]]
+                for last in results[-1:]:  # usually the only outcome: its list goes on, uncopied
+                    values.append(last.value)
+                    following.append((last.state, last.trail, values))
+            points = following
+        return [(s, t, tuple(values)) for s, t, values in points]
 
     def wait(self, waiter: Waiter, point: Result, span: Span) -> list[Result]:
         """The outcomes of awaiting something that waits for the task."""
@@ -309,11 +317,11 @@ def bind(state: State, place: Place, value: Value | None) -> State:
     return state
 
 
-def handle_words(function: code.Function, spawn: code.Call) -> set[str]:
+def handle_words(function: code.Function, spawn: Expr) -> set[str]:
     """The names and attributes that the statement of a spawn stores its handle in."""
     found: set[str] = set()
     for statement in walk(function.body, (code.Assign, code.Augment, code.Evaluate)):
-        if not any(call is spawn for call in walk(statement, code.Call)):
+        if not any(node is spawn for node in walk(statement, (code.Call, code.Await))):
             continue
         match statement:
             case code.Assign(targets=targets):

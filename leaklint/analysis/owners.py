@@ -35,7 +35,7 @@ class Effect:
 
 
 KEEPS = Effect(0, Fate.KEPT, (), (), None)
-_GIVES_AWAY, _LEAVES, _CANCELS, _HANDS_ON, _WAITS = 1, 2, 3, 4, 5
+_GIVES_AWAY, _LEAVES, _CANCELS, _HANDS_ON, WAITS = 1, 2, 3, 4, 5
 
 
 def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shared) -> Effect:
@@ -45,7 +45,7 @@ def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shar
         effect = effect_of(function, place, value, shared)
         if effect.rank > best.rank:
             best = effect
-        if best.rank == _WAITS:
+        if best.rank == WAITS:
             break
     return best
 
@@ -89,7 +89,7 @@ def _judge(exits: Exits, function: code.Function, frame: Frame) -> Effect:
         effect = _effect(state, trail, function, frame)
         if effect.rank > best.rank:
             best = effect
-    if best.rank == _WAITS and (left := next(((s, t) for s, t in ways if _is_left(s)), None)):
+    if best.rank == WAITS and (left := next(((s, t) for s, t in ways if _is_left(s)), None)):
         return _effect(left[0], left[1], function, frame)
     return best
 
@@ -101,7 +101,7 @@ def _is_left(state: State) -> bool:
 
 def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -> Effect:
     if state.status is Status.ENDED:
-        return Effect(_WAITS, Fate.OWNED, (), trail, function)
+        return Effect(WAITS, Fate.OWNED, (), trail, function)
     if state.get(HANDED) is not None:
         return Effect(_HANDS_ON, Fate.HANDED, (), trail, function)
     if state.status is Status.CANCELLED:

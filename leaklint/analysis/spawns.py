@@ -35,12 +35,17 @@ class Spawn:
         return text(self.call.func)
 
     @property
+    def spawned_call(self) -> Expr | None:
+        """The argument that says what runs in the task."""
+        named = (k.value for k in self.call.keywords if k.name in ("coro", "coro_or_future"))
+        return next(iter([*self.call.args, *named]), None)
+
+    @property
     def spawned(self) -> str:
-        """What runs in the task, without its arguments."""
-        arguments = [*self.call.args, *(k.value for k in self.call.keywords if k.name in ("coro", "coro_or_future"))]
-        if not arguments:
+        """What runs in the task, as written, without its arguments."""
+        inner = self.spawned_call
+        if inner is None:
             return "..."
-        inner = arguments[0]
         return text(inner.func) if isinstance(inner, code.Call) else text(inner)
 
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from leaklint.analysis.frame import Frame, Shared
 from leaklint.analysis.inline import call_inline
 from leaklint.analysis.kinds import pairs
-from leaklint.analysis.owners import KEEPS, Effect, best_effect
+from leaklint.analysis.owners import KEEPS, WAITS, Effect, best_effect
+from leaklint.analysis.resolve import call_sites
+from leaklint.analysis.signals import signal_effect
 from leaklint.analysis.spawns import Sort, Spawn
 from leaklint.analysis.state import (
     CELL,
     ESCAPED,
     GLOBAL,
     HANDED,
+    HANDLE,
     LOCAL,
     RETURNED,
     Closure,
@@ -37,6 +40,8 @@ from leaklint.model.code import Expr, Span
 from leaklint.model.fate import Fate, PathKind, Step, Task
 from leaklint.model.walk import text, walk
 
+_DEEPEST = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -45,6 +50,21 @@ class Verdict:
     evidence: tuple[Step, ...] = ()
     handle: str | None = None
     owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An expression that gives the task, and the function it stands in: the spawn, or a call that returns it."""
+
+    function: code.Function
+    node: code.Call | code.Await
+    born: Value
+    spawned: Expr | None
+    """The coroutine that the task runs."""
+
+    @property
+    def span(self) -> Span:
+        return self.node.span
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +117,31 @@ def _verdict(spawn: Spawn, shared: Shared) -> Verdict:
         return Verdict(Fate.NOT_A_SPAWN)
     if spawn.sort is Sort.GROUPED:
         return Verdict(Fate.GROUPED, handle=_bound_name(spawn))
+    site = Site(spawn.function, spawn.call, HANDLE, spawn.spawned_call)
+    verdict = judge_site(site, shared)
+    return replace(verdict, handle=verdict.handle or _bound_name(spawn))
+
+
+def judge_site(site: Site, shared: Shared, depth: int = 0) -> Verdict:
+    """The fate of the task that an expression gives."""
     shared.overflow = False
-    frame = Frame(shared, spawn.function, spawn.call)
+    frame = Frame(shared, site.function, site.node, site.born)
     exits = frame.run(State(), ())
     ends = [
-        End(way, _settle(state, spawn, shared, span), trail, span)
+        End(way, _settle(state, site, shared, span), trail, span)
         for way, state, trail, span in exits
         if state.status is not Status.UNBORN
     ]
     if shared.overflow:
-        return Verdict(Fate.HANDED, evidence=(frame.step(spawn.call.span, "more paths than can be followed"),))
-    verdict = _fate(ends, spawn, frame)
-    return replace(verdict, handle=verdict.handle or _bound_name(spawn))
+        return Verdict(Fate.HANDED, evidence=(frame.step(site.span, "more paths than can be followed"),))
+    return _fate(ends, site, frame, depth)
 
 
-def _settle(state: State, spawn: Spawn, shared: Shared, span: Span) -> State:
+def _settle(state: State, site: Site, shared: Shared, span: Span) -> State:
     """The state after the function: what a class body binds are fields, and closures that got out may use the task."""
-    if spawn.function.kind == "class":
+    if site.function.kind == "class":
         env = {
-            (field(spawn.function.qualname, place.name) if place.scope == LOCAL else place, value)
+            (field(site.function.qualname, place.name) if place.scope == LOCAL else place, value)
             for place, value in state.env
         }
         state = replace(state, env=frozenset(env))
@@ -123,28 +149,28 @@ def _settle(state: State, spawn: Spawn, shared: Shared, span: Span) -> State:
         return state
     for place, value in sorted(state.env, key=lambda entry: entry[0]):
         if place.scope == ESCAPED and isinstance(value, Closure):
-            frame = Frame(shared, spawn.function)
+            frame = Frame(shared, site.function)
             results = call_inline(value.function, (), Result(state, (), None), span, frame) or ()
             if any(r.state.status is Status.ENDED or r.state.get(HANDED) or holds(r.value) for r in results):
                 return state.set(HANDED, next(v for p, v in state.env if holds(v)))
     return state
 
 
-def _fate(ends: list[End], spawn: Spawn, frame: Frame) -> Verdict:
+def _fate(ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
     leaks = [end for end in ends if end.leaks]
     alive = [end for end in ends if end.state.alive]
     kept = [end for end in alive if end.kept]
     if not ends:
         return Verdict(Fate.DROPPED)  # no path leads past the spawn
     if kept:
-        verdict = _kept(kept, spawn, frame)
+        verdict = _kept(kept, site, frame)
         if verdict.fate is Fate.KEPT and all(not end.state.alive for end in ends if end.way.is_straight):
             return _hazard(alive, frame)  # the function itself waits, where nothing goes wrong
         return _hazard(leaks, frame) if leaks and not verdict.fate.leaks and _waited(ends) else verdict
     if leaks:
-        return _leaking(leaks, ends, spawn, frame)
+        return _leaking(leaks, ends, site, frame, depth)
     if handed := next((end for end in alive if end.handed), None):
-        return _handed(handed, spawn, frame)
+        return _handed(handed, site, frame, depth)
     cancelled = [end for end in alive if end.way not in (Way.CANCELLATION, Way.CLOSE)]
     if cancelled:
         return _cancelled(cancelled, frame)
@@ -159,11 +185,11 @@ def _waited(ends: list[End]) -> bool:
 # -- local handles -------------------------------------------------------------------------------------------------
 
 
-def _leaking(leaks: list[End], ends: list[End], spawn: Spawn, frame: Frame) -> Verdict:
+def _leaking(leaks: list[End], ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
     straight = [end for end in ends if end.way.is_straight]
     waited = _waited(ends) or any(end.state.partial for end in ends)
     if not waited and any(end.handed for end in straight):
-        return _handed(next(end for end in straight if end.handed), spawn, frame)
+        return _handed(next(end for end in straight if end.handed), site, frame, depth)
     cancelled = bool(straight) and all(not end.leaks for end in straight)
     if waited or cancelled:
         return _hazard(leaks, frame)
@@ -203,15 +229,46 @@ _LEAVING = {
 }
 
 
-def _handed(end: End, spawn: Spawn, frame: Frame) -> Verdict:
-    only_returned = end.state.get(RETURNED) and not end.state.get(HANDED)
-    if spawn.function.kind == "lambda" and only_returned and _is_ignored(spawn.function, frame):
-        step = frame.step(spawn.function.span, "the lambda returns it to a library that ignores it")
+def _handed(end: End, site: Site, frame: Frame, depth: int) -> Verdict:
+    only_returned = end.state.get(RETURNED) is not None and end.state.get(HANDED) is None
+    if site.function.kind == "lambda" and only_returned and _is_ignored(site.function, frame):
+        step = frame.step(site.function.span, "the lambda returns it to a library that ignores it")
         return Verdict(Fate.DROPPED, evidence=(step,))
     trail = end.trail
     if end.state.get(RETURNED):
-        trail = (*trail, frame.step(end.span, "returned to the caller"))
+        trail = (*trail, frame.act(end.span, "returns it"))
+    if only_returned and (worst := _worst_receiver(end, site, frame, depth)):
+        return replace(worst, evidence=(*trail, *worst.evidence))
     return Verdict(Fate.HANDED, evidence=trail)
+
+
+_WORST_FIRST = (Fate.DROPPED, Fate.KEPT, Fate.HAZARD, Fate.CANCELLED, Fate.HANDED, Fate.OWNED, Fate.JOINED)
+
+
+def _worst_receiver(end: End, site: Site, frame: Frame, depth: int) -> Verdict | None:
+    """The fate of a task that a private function returns, with the caller that treats it worst; None when the callers
+    are not all in view.
+    """
+    function = site.function
+    born = end.state.get(RETURNED)
+    private = function.name.startswith("_") and not function.name.startswith("__")
+    nested = function.kind == "function" and _is_nested(function, frame)
+    if born is None or depth > _DEEPEST or function.is_generator or not (private or nested):
+        return None
+    sites = call_sites(function, frame.shared)
+    verdicts: list[Verdict] = []
+    for caller, node in sites or ():
+        if not isinstance(node, code.Call | code.Await):
+            return None
+        verdict = judge_site(Site(caller, node, born, site.spawned), frame.shared, depth + 1)
+        received = Frame(frame.shared, caller).act(node.span, "receives it")
+        verdicts.append(replace(verdict, evidence=(received, *verdict.evidence)))
+    return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.fate), default=None)
+
+
+def _is_nested(function: code.Function, frame: Frame) -> bool:
+    outer = frame.shared.program.enclosing(function)
+    return outer is not None and outer.kind == "function"
 
 
 def _is_ignored(function: code.Function, frame: Frame) -> bool:
@@ -231,7 +288,7 @@ def _is_ignored(function: code.Function, frame: Frame) -> bool:
 # -- kept handles --------------------------------------------------------------------------------------------------
 
 
-def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
+def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
     best: Effect = KEEPS
     end = min(kept, key=lambda e: (not e.way.is_straight, e.span))
     places = {place: each.state.get(place) for each in kept for place in each.kept}
@@ -240,14 +297,17 @@ def _kept(kept: list[End], spawn: Spawn, frame: Frame) -> Verdict:
         value = places[place]
         if value is None:
             continue
-        effect = best_effect(place, value, spawn.function, frame.shared)
+        effect = best_effect(place, value, site.function, frame.shared)
         if effect.rank > best.rank:
             best, chosen = effect, place
+    if best.rank < WAITS and site.spawned is not None:
+        signal = signal_effect(site.spawned, site.function, frame.shared)
+        best = max(best, signal, key=lambda effect: effect.rank)
     if best is KEEPS and any(each.handed for each in kept):
         return Verdict(Fate.HANDED, evidence=end.trail)
-    handle = _place_text(chosen, spawn.function)
+    handle = _place_text(chosen, site.function)
     if best is KEEPS and not _in_view(chosen, places[chosen], frame):
-        unseen = frame.step(spawn.call.span, "what keeps it belongs to something that is not in view")
+        unseen = frame.step(site.span, "what keeps it belongs to something that is not in view")
         return Verdict(Fate.HANDED, evidence=(*end.trail, unseen), handle=handle)
     if best is KEEPS and _is_unread(chosen, frame):
         return Verdict(Fate.DROPPED, evidence=end.trail, handle=handle)

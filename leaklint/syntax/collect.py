@@ -15,6 +15,9 @@ from leaklint.syntax.source import Source
 DEEPEST = 90
 """Expressions nested deeper than this are folded into one `Opaque`, so that no later recursion runs out of stack."""
 
+MOST_ITEMS = 200
+"""A longer list, set or dict is a table: what is in it is evaluated, but no task is looked for by its position."""
+
 LONGEST = 80
 """Longer strings are not kept."""
 
@@ -61,6 +64,7 @@ class _Collector:
         self.generators: list[bool] = []
         self.depth = 0
         self.ascii = source.text.isascii()
+        self.offsets: dict[int, list[int]] = {}
         # places are kept for scopes in the order in which they begin, and filled when they are left
         self.functions: list[code.Function | None] = []
         self.classes: list[code.Class | None] = []
@@ -208,10 +212,13 @@ class _Collector:
 
     def characters(self, line: int, offset: int) -> int:
         """A byte offset into a line, in characters."""
-        text = self.source.lines[line - 1]
-        return (
-            offset if text.isascii() else len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace"))
-        )
+        offsets = self.offsets.get(line)
+        if offsets is None:
+            text = self.source.lines[line - 1]
+            sizes = (len(character.encode("utf-8", "surrogatepass")) for character in text)
+            offsets = [0] if text.isascii() else [*(i for i, size in enumerate(sizes) for _ in range(size)), len(text)]
+            self.offsets[line] = offsets
+        return offsets[offset] if len(offsets) > 1 else offset
 
     def header(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Span:
         """From `def` or `class` to the end of that line."""
@@ -355,6 +362,10 @@ class _Collector:
                 return code.Starred(self.expr(value))
             case ast.Subscript(value=value, slice=index):
                 return code.Subscript(self.expr(value), self.expr(index), span)
+            case ast.List(elts=elts) | ast.Tuple(elts=elts) | ast.Set(elts=elts) if len(elts) > MOST_ITEMS:
+                return code.Opaque(self.exprs(item for item in elts if not isinstance(item, ast.Constant)), span)
+            case ast.Dict(values=values) if len(values) > MOST_ITEMS:
+                return code.Opaque(self.exprs(item for item in values if not isinstance(item, ast.Constant)), span)
             case ast.List(elts=elts):
                 return code.Display("list", self.exprs(elts), (), span)
             case ast.Tuple(elts=elts):

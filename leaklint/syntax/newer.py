@@ -83,9 +83,11 @@ def _edits(text: str, python: tuple[int, int]) -> Iterator[_Edit]:
         while match := _TOKEN.search(text, at):
             at = match.end()
             if match["quote"]:
-                at = _string_end(text, match)
-                if _has_fields(match):
-                    yield from _literal(text, match.start(), at, bracketed=bool(brackets))
+                fields: list[str] = []
+                at = _string_end(text, match, fields)
+                if _has_fields(match) and not _parses(f"({text[match.start() : at]})"):
+                    _check(fields)
+                    yield _literal(text, match.start(), at, bracketed=bool(brackets))
             elif match["open"]:
                 brackets.append(match["open"] == "[" and _is_subscript(text, match.start()))
             elif match["close"]:
@@ -178,11 +180,9 @@ def _comma_and_colon(text: str, start: int) -> tuple[int | None, int]:
     raise _FaultError
 
 
-def _literal(text: str, start: int, end: int, *, bracketed: bool) -> Iterator[_Edit]:
+def _literal(text: str, start: int, end: int, *, bracketed: bool) -> _Edit:
     """A string with fields that the interpreter cannot parse becomes a plain one of spaces."""
     literal = text[start:end]
-    if _parses(f"({literal})"):
-        return
     space = _blank(literal)
     if "\n" not in literal or literal.endswith(('"""', "'''")):
         quotes = '"' if "\n" not in literal else '"""'
@@ -190,7 +190,7 @@ def _literal(text: str, start: int, end: int, *, bracketed: bool) -> Iterator[_E
     else:
         # Line ends in the fields of a string with single quotes: they must be within brackets.
         space = f'""{space[2:]}' if bracketed else f'(""{space[3:-1]})'
-    yield _Edit(start, end, space, (3, 14) if re.match(r"[rR]?[tT]", literal) else (3, 12))
+    return _Edit(start, end, space, (3, 14) if re.match(r"[rR]?[tT]", literal) else (3, 12))
 
 
 def _parses(text: str) -> bool:
@@ -246,22 +246,22 @@ _STOPS = {
 }
 
 
-def _string_end(text: str, opening: re.Match[str]) -> int:
-    """The end of the string literal that opens with this match."""
-    quote, fields, at = opening["quote"], _has_fields(opening), opening.end()
-    stops = _STOPS[quote, fields, "r" in (opening["prefix"] or "").lower()]
+def _string_end(text: str, opening: re.Match[str], fields: list[str] | None = None) -> int:
+    """The end of the string literal that opens with this match; its fields' expressions are added to `fields`."""
+    quote, at = opening["quote"], opening.end()
+    stops = _STOPS[quote, _has_fields(opening), "r" in (opening["prefix"] or "").lower()]
     while match := stops.search(text, at):
         at = match.end()
         if match[0] == quote:
             return at
         if match[0] == "\n":
             break
-        if fields and match[0] == "{":
-            at = _field_end(text, at, quote)
+        if match[0] == "{":
+            at = _field_end(text, at, quote, fields)
     raise _FaultError
 
 
-def _field_end(text: str, start: int, quote: str) -> int:
+def _field_end(text: str, start: int, quote: str, fields: list[str] | None) -> int:
     """The end of the replacement field whose expression starts here."""
     at = start
     while match := _PLAIN_TOKEN.search(text, at):
@@ -270,25 +270,26 @@ def _field_end(text: str, start: int, quote: str) -> int:
             at = _string_end(text, match)
         elif match["open"]:
             at = _bracket_end(text, match.start())
-        elif match["close"] == "}":
-            _check_field(text[start : match.start()])
-            return at
+        elif match["close"] == "}" or match["mark"] == ":" or (match["mark"] == "!" and text[at : at + 1] != "="):
+            if fields is not None:
+                fields.append(text[start : match.start()])
+            if match["mark"] == "!":
+                at = _conversion_end(text, at)
+            return at if text[at - 1] == "}" else _format_end(text, at, quote, fields)
         elif match["close"]:
             break
-        elif match["mark"] == "!" and text[at : at + 1] != "=":
-            _check_field(text[start : match.start()])
-            conversion = re.compile(r"\s*[rsa]\s*(?=[:}])").match(text, at)
-            if conversion is None:
-                break
-            at = conversion.end() + 1
-            return at if text[at - 1] == "}" else _format_end(text, at, quote)
-        elif match["mark"] == ":":
-            _check_field(text[start : match.start()])
-            return _format_end(text, at, quote)
     raise _FaultError
 
 
-def _format_end(text: str, start: int, quote: str) -> int:
+def _conversion_end(text: str, start: int) -> int:
+    """The end of `r:` or `r}`."""
+    match = re.compile(r"\s*[rsa]\s*[:}]").match(text, start)
+    if match is None:
+        raise _FaultError
+    return match.end()
+
+
+def _format_end(text: str, start: int, quote: str, fields: list[str] | None) -> int:
     """The end of the replacement field whose format starts here."""
     stops = re.compile(rf"[{{}}]|{quote}")
     at = start
@@ -298,13 +299,14 @@ def _format_end(text: str, start: int, quote: str) -> int:
             return at
         if match[0] == quote:
             break
-        at = _field_end(text, at, quote)
+        at = _field_end(text, at, quote, fields)
     raise _FaultError
 
 
-def _check_field(expression: str) -> None:
-    """Make sure that this is an expression, as the interpreter will not get to see it."""
-    bare = re.sub(r"(?<![=!<>])=(?:\s|#[^\n]*\n)*\Z", "", expression)
-    older = in_older_syntax(bare)
-    if not bare.strip() or not _parses(f"({older.text if older else bare}\n)"):
-        raise _FaultError
+def _check(fields: list[str]) -> None:
+    """Make sure that these are expressions, as the interpreter will not get to see them."""
+    for field in fields:
+        expression = re.sub(r"(?<![=!<>])=(?:\s|#[^\n]*\n)*\Z", "", field)
+        older = in_older_syntax(expression)
+        if not expression.strip() or not _parses(f"({older.text if older else expression}\n)"):
+            raise _FaultError

@@ -60,8 +60,8 @@ class Sighting(NamedTuple):
     waited: bool
     """It ended because somebody waited for it, not by chance."""
     blurred: bool
-    """What happened to it may hang on the state of another task: the host asked or awaited one that had ended before
-    this one was spawned, or asked one that could not run yet whether it was done."""
+    """What became of it may hang on the state of another task: the host asked or awaited one that had ended before this
+    one was spawned, asked one that had ended and then spawned this one, or asked one that could not have run yet."""
 
 
 class Run(NamedTuple):
@@ -78,8 +78,8 @@ class Run(NamedTuple):
 class Exploration(NamedTuple):
     runs: tuple[Run, ...]
     exhaustive: bool
-    """Every path was run to its end (loops for a few rounds); no run was left out, and none failed by a slip of the program
-    such as a name without a value."""
+    """Every path was run to its end (loops for a few rounds): none was left out, and none failed by a slip of the
+    program, such as a name without a value."""
 
     def seen(self, site: int) -> Iterator[tuple[Run, Sighting]]:
         """Every task that was spawned at a site, with the run it belongs to."""
@@ -180,7 +180,7 @@ class Environment:
         self._conditions = conditions
         self._children: list[Child] = []
         self._host: asyncio.Task[None] | None = None
-        self._step: asyncio.Future[None] | None = None
+        self._step: asyncio.Future[bool] | None = None
         self._more = MORE
         self._backward = False
         self._cancellations = 0
@@ -259,10 +259,11 @@ class Environment:
 
     def _spawn(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
         child = next(child for child in self._children if child.coroutine is coroutine)
+        child.blurred |= any(sibling.settled for sibling in self._children)
         return Task(coroutine, child, loop=loop, **options)
 
     async def _live(self, child: Child) -> None:
-        """The life of a task: it waits at a gate, and when it is cancelled there, at another one."""
+        """The life of a task: it waits at a gate, and whenever it is cancelled there, at another one."""
         try:
             await self._wait_at_gates(child)
         finally:
@@ -280,11 +281,15 @@ class Environment:
         while True:
             child.gate = self._loop.create_future()
             try:
-                return await child.gate
+                is_cancelled = not await child.gate
             except asyncio.CancelledError:
-                if self._over or child.gate.cancelled():
+                if self._over:
                     raise
                 child.cleaning_up = True
+            else:
+                break
+        if is_cancelled:
+            raise asyncio.CancelledError
 
     def _clean_up(self, host: asyncio.Task[None]) -> None:
         self._over = True
@@ -328,7 +333,7 @@ class Environment:
             for child in self._children:
                 if child.awaited and child.gate is not None:
                     if child.cleaning_up:
-                        yield f"{child.name} ends cancelled", child.gate.cancel
+                        yield f"{child.name} ends cancelled", partial(child.gate.set_result, False)
                     yield from _endings(child.name, child.gate, self._conditions.errors)
             if timeout is not None:
                 yield "time-out", partial(self._loop.advance, timeout)
@@ -343,8 +348,8 @@ class Environment:
             child.cancelled_before_host = child.cancelled
 
 
-def _endings(name: str, future: asyncio.Future[None], errors: Sequence[type[Exception]]) -> Iterator[Event]:
-    yield f"{name} returns", partial(future.set_result, None)
+def _endings(name: str, future: asyncio.Future[bool], errors: Sequence[type[Exception]]) -> Iterator[Event]:
+    yield f"{name} returns", partial(future.set_result, True)
     for error in errors:
         yield f"{name} raises {error.__name__}", partial(future.set_exception, error())
 

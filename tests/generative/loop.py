@@ -67,8 +67,8 @@ class Child:
     """All tasks of the host, this one too."""
     coroutine: Coroutine[Any, Any, None] | None = None
     task: Task | None = None
-    gate: asyncio.Future[None] | None = None
-    """What it waits for, once it has started."""
+    gate: asyncio.Future[bool] | None = None
+    """What it waits for, once it has started: true if it is to return, false if it is to end as cancelled."""
     hasty: bool = False
     """It ended at once."""
     cancelled: bool = False
@@ -77,6 +77,8 @@ class Child:
     """Somebody waited for it when it ended."""
     later: int = 0
     """The number of the first task that was spawned after its end."""
+    settled: bool = False
+    """The host has asked whether it is done when it was."""
     blurred: bool = False
     cancelled_before_host: bool = False
     abandoned: bool = False
@@ -93,9 +95,10 @@ class Child:
         for later in self.siblings[self.later :] if self.ended else ():
             later.blurred = True
 
-    def asked_too_early(self) -> None:
-        """The host asks whether it is done, which it cannot be yet."""
-        for sibling in self.siblings:
+    def asked_by_host(self) -> None:
+        """The host asks whether it is done. It is, or it has not even started: either way there is only one answer."""
+        self.settled |= self.ended
+        for sibling in self.siblings if self.gate is None and not self.ended else ():
             sibling.blurred |= sibling is not self
 
 
@@ -125,8 +128,8 @@ class Task(asyncio.Task[None]):
 
     def done(self) -> bool:
         self.child.asked()
-        if self.child.gate is None and not self.child.ended and sys._getframe(1).f_code.co_filename == PROGRAM:
-            self.child.asked_too_early()
+        if sys._getframe(1).f_code.co_filename == PROGRAM:
+            self.child.asked_by_host()
         return super().done()
 
     def add_done_callback(self, callback: Callable[[Any], object], /, **options: Any) -> None:
