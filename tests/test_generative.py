@@ -12,7 +12,7 @@ What the analysis does not know by design, and how this is kept out of the compa
 - One spawn is followed at a time, so the state of another task decides nothing: a task need not prove its hazard if it
   is `blurred`, that is, if the host asked another task something to which only one answer was possible.
 - By definition any `await` may raise, also that of `wait` or of a `gather` which returns the exceptions, though they do
-  not: they may give a hazard the path `exception` instead of `cancellation`.
+  not: a path that is really one by cancellation may then be called one by an exception.
 - A task that is cancelled but not waited for only where the host itself is being cancelled need not be `cancelled`.
 - The explorer goes round a loop two or three times, and tries a second cancellation of the host only to confirm a leak.
 """
@@ -22,7 +22,8 @@ from __future__ import annotations
 import os
 
 from generative.explore import CANCELLATION, Exploration, Run, State, explore
-from generative.program import Program, Site, programs, spawn_sites
+from generative.program import Program, Site, spawn_sites
+from generative.strategy import programs
 from hypothesis import HealthCheck, Phase, given, settings
 
 from leaklint.analysis import judge
@@ -91,8 +92,9 @@ def unconfirmed(task: Task, exploration: Exploration, site: int, source: str) ->
     if not states or not exploration.exhaustive or fate is Fate.JOINED:
         return None
     if fate is Fate.CANCELLED:
-        without = [run for run in exploration.runs_with(site, State.INTERRUPTED) if run.end != "is cancelled"]
-        return None if without or State.CANCELLED in states else "is cancelled, but has ended on every path"
+        interrupted = exploration.runs_with(site, State.INTERRUPTED)
+        seen = State.CANCELLED in states or any(run.end != "is cancelled" for run in interrupted)
+        return None if seen else "is cancelled, but has ended on every path"
     if any(sighting.blurred for _, sighting in exploration.seen(site)):
         return None
     if State.LEFT not in states:

@@ -185,7 +185,7 @@ def _comprehension(expr: code.Comprehension, state: State, trail: Trail, frame: 
                         frame,
                     )
                 for target in assign(clause.target, here, source.state, source.trail, frame):
-                    following += _filtered(clause.conditions, target, frame)
+                    following += _filtered(clause.conditions, target, frame, drops=holds(source.value))
         points = following
     results = []
     parts = (expr.element,) if expr.key is None else (expr.key, expr.element)
@@ -212,7 +212,7 @@ def _others(expr: code.Comprehension, clause: code.Clause, source: Result, frame
         frame.evaluate_all((*clause.conditions, expr.element), target.state, target.trail)
 
 
-def _filtered(conditions: Iterable[Expr], point: Result, frame: Frame) -> list[Result]:
+def _filtered(conditions: Iterable[Expr], point: Result, frame: Frame, *, drops: bool) -> list[Result]:
     passed = [Result(point.state, point.trail, None)]
     dropped: list[Result] = []
     for condition in conditions:
@@ -220,7 +220,7 @@ def _filtered(conditions: Iterable[Expr], point: Result, frame: Frame) -> list[R
         for here in passed:
             true, false = branch(condition, here.state, here.trail, frame)
             following += [Result(p.state, p.trail, None) for p in true]
-            dropped += [Result(p.state, p.trail, Empty()) for p in false if p.state.status is not Status.UNBORN]
+            dropped += [Result(p.state, p.trail, Empty()) for p in false if drops]
         passed = following
     return [*passed, *dropped]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from leaklint.analysis.kinds import Kinds, role_of
+from leaklint.analysis.kinds import Kinds, last_name, role_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.state import (
     CELL,
@@ -146,26 +146,23 @@ class Frame:
     def carriers(self) -> frozenset[str]:
         """The names of this function that may come to hold the task."""
         found = handle_words(self.function, self.spawn) if self.spawn is not None else set()
-        sources = [
-            (set(_named(node.targets if isinstance(node, code.Assign) else node.target)), set(_named(node.value)))
-            for node in walk(self.function.body, (code.Assign, code.Augment, code.Walrus))
-            if node.value is not None
-        ]
-        sources += [
-            (set(_named(node.target)), set(_named(node.iterable)))
-            for node in walk(self.function.body, (code.For, code.Clause))
-        ]
-        sources += [
-            ({call.func.value.id}, set(_named(call.args)))
-            for call in walk(self.function.body, code.Call)
-            if isinstance(call.func, code.Attribute) and isinstance(call.func.value, code.Name)
-        ]
+        sources: list[tuple[set[str], set[str]]] = []
+        for node in walk(self.function.body, (code.Assign, code.Augment, code.Walrus, code.For)):
+            targets = node.targets if isinstance(node, code.Assign) else node.target
+            value = node.iterable if isinstance(node, code.For) else node.value
+            sources.append((set(_named(targets)), set(_flowing(value))))
+        clauses = walk(self.function.body, code.Clause)
+        sources += [(set(_named(clause.target)), set(_flowing(clause.iterable))) for clause in clauses]
+        for call in walk(self.function.body, code.Call):
+            match call.func:
+                case code.Attribute(value=code.Name(id=name), attr=attr) if attr in ADDING:
+                    sources.append(({name}, set(_flowing(call.args))))
         growing = True
         while growing:
             size = len(found)
-            for targets, names in sources:
-                if not found.isdisjoint(names):
-                    found |= targets
+            for receiving, giving in sources:
+                if not found.isdisjoint(giving):
+                    found |= receiving
             growing = len(found) > size
         return frozenset(found)
 
@@ -339,6 +336,17 @@ def handle_words(function: code.Function, spawn: Expr) -> set[str]:
 
 def _named(root: object) -> Iterator[str]:
     return (name.id for name in walk(root, code.Name))
+
+
+def _flowing(root: object) -> Iterator[str]:
+    """The names whose values an expression may pass on; what is awaited gives something else, save for `wait`."""
+    results = {
+        id(name)
+        for await_ in walk(root, code.Await)
+        if not (isinstance(await_.value, code.Call) and last_name(await_.value.func) == "wait")
+        for name in walk(await_.value, code.Name)
+    }
+    return (name.id for name in walk(root, code.Name) if id(name) not in results)
 
 
 def _atoms(test: Expr) -> Iterator[Expr]:

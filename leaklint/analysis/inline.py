@@ -10,6 +10,7 @@ from leaklint.analysis.state import (
     HANDED,
     HANDLE,
     LOCAL,
+    OVER,
     RETURNED,
     Coroutine,
     Exits,
@@ -18,6 +19,7 @@ from leaklint.analysis.state import (
     Place,
     Result,
     State,
+    Status,
     Trail,
     Value,
     Way,
@@ -138,6 +140,8 @@ def call_inline(
 
 def _back(state: State, before: State, function: code.Function, frame: Frame) -> State:
     """The caller's state after a call: its own names, and what the callee did to the rest."""
+    if state.status is Status.ENDED:
+        return OVER
     env = {(place, value) for place, value in before.env if place.scope in (LOCAL, CELL, DEFERRED, "escaped", "away")}
     env |= {(p, v) for p, v in state.env if is_kept(p) and p.scope != CELL}
     if state.get(HANDED):

@@ -204,7 +204,8 @@ class State:
         return self if status is self.status else replace(self, status=status)
 
     def ended(self) -> State:
-        return self if self.status in (Status.UNBORN, Status.ENDED) else self.with_status(Status.ENDED)
+        """The task has been waited for: nothing that is known of it matters any more."""
+        return self if self.status is Status.UNBORN else OVER
 
     def cancelled(self) -> State:
         return self.with_status(Status.CANCELLED) if self.status is Status.RUNNING else self
@@ -216,6 +217,8 @@ class State:
         """The places that hold the task, sorted."""
         return sorted(place for place, value in self.env if holds(value))
 
+
+OVER = State(Status.ENDED)
 
 Trail = tuple[Step, ...]
 
