@@ -203,6 +203,9 @@ CONTAINER_TYPES = frozenset(
     collections.defaultdict collections.OrderedDict weakref.WeakSet weakref.WeakValueDictionary""".split()
 )
 
+SETTING = frozenset({"set", "set_result"})
+"""Methods of events and futures that let those go on who wait for them."""
+
 ALTERING = ADDING | REMOVING | EMPTYING | POPPING
 """Methods that change a container."""
 

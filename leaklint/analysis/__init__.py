@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.frame import Shared
-from leaklint.analysis.interpreter import Interpreter
+from leaklint.analysis.interpreter.frame import Shared
+from leaklint.analysis.interpreter.knot import Interpreter
 from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.program import Program
 from leaklint.analysis.spawns import find_spawns

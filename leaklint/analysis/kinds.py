@@ -42,9 +42,16 @@ class Kinds:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._bindings: dict[str, dict[str, list[Binding]]] = {}
+        self._known: dict[tuple[int, str], str | None] = {}
 
-    def of(self, expr: Expr, function: code.Function, depth: int = 0) -> str | None:
+    def of(self, expr: Expr, function: code.Function) -> str | None:
         """The class of an expression's value, read in a function."""
+        key = (id(expr), function.qualname)
+        if key not in self._known:
+            self._known[key] = self._of(expr, function, 0)
+        return self._known[key]
+
+    def _of(self, expr: Expr, function: code.Function, depth: int) -> str | None:
         if depth > _DEEPEST:
             return None
         match expr:
@@ -53,18 +60,18 @@ class Kinds:
             case code.Global(path=path):
                 return self._global(path, depth)
             case code.Attribute(value=value, attr=attr):
-                owner = self.of(value, function, depth + 1)
+                owner = self._of(value, function, depth + 1)
                 return self.attribute(owner, attr, depth + 1) if owner else None
             case code.Call(func=func, args=args):
                 return self._call(func, args, function, depth)
             case code.Await(value=code.Call(func=code.Attribute(attr="enter_async_context"), args=[context])):
-                return self.of(context, function, depth + 1)
+                return self._of(context, function, depth + 1)
             case code.Await(value=value) | code.Walrus(value=value):
-                return self.of(value, function, depth + 1)
+                return self._of(value, function, depth + 1)
             case code.Conditional(then=then, orelse=orelse):
-                return self.of(then, function, depth + 1) or self.of(orelse, function, depth + 1)
+                return self._of(then, function, depth + 1) or self._of(orelse, function, depth + 1)
             case code.Boolean(values=values):
-                return next((kind for value in values if (kind := self.of(value, function, depth + 1))), None)
+                return next((kind for value in values if (kind := self._of(value, function, depth + 1))), None)
             case code.Display(kind=kind) | code.Comprehension(kind=kind):
                 return f"builtins.{kind}"
         return None
@@ -100,7 +107,7 @@ class Kinds:
         if function.is_generator or depth > _DEEPEST:
             return None
         for statement in walk(function.body, code.Return):
-            if statement.value is not None and (kind := self.of(statement.value, function, depth + 1)):
+            if statement.value is not None and (kind := self._of(statement.value, function, depth + 1)):
                 return kind
         return None
 
@@ -147,7 +154,7 @@ class Kinds:
             if role is Role.SPAWN:
                 return TASK
             if role is Role.SAME and args:
-                return self.annotated(args[0]) or self.of(args[-1], function, depth + 1)
+                return self.annotated(args[0]) or self._of(args[-1], function, depth + 1)
             if role in (Role.LOOP, Role.GROUP, Role.STACK) or func.path in CONTAINER_TYPES:
                 return func.path
             if func.path in self.program.classes:
@@ -158,7 +165,7 @@ class Kinds:
         if isinstance(func, code.Attribute):
             if args and self._is_spawner(args[0], function, depth):
                 return TASK  # `context.run(loop.create_task, coroutine)`
-            owner = self.of(func.value, function, depth + 1)
+            owner = self._of(func.value, function, depth + 1)
             if role_of(owner) is Role.LOOP:
                 return TASK if func.attr in LOOP_SPAWNS else FUTURE if func.attr in _FUTURES else None
             if owner and (method := self.program.method(owner, func.attr)):
@@ -170,14 +177,14 @@ class Kinds:
     def _is_spawner(self, expr: Expr, function: code.Function, depth: int) -> bool:
         """Whether an expression refers to a function that spawns, without calling it."""
         if isinstance(expr, code.Attribute) and expr.attr in LOOP_SPAWNS:
-            kind = self.of(expr.value, function, depth + 1)
+            kind = self._of(expr.value, function, depth + 1)
             return role_of(kind) is Role.LOOP or (kind is None and guess_from_spelling(expr.value) is Role.LOOP)
         return isinstance(expr, code.Global) and role_of(expr.path) is Role.SPAWN
 
     def _bound(self, binding: Binding, depth: int) -> str | None:
         if binding.how == "type":
             return self.annotated(binding.expr)
-        return self.of(binding.expr, binding.function, depth)
+        return self._of(binding.expr, binding.function, depth)
 
     # -- tables --------------------------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leaklint.analysis.frame import Frame, Shared
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.frame import Frame, Shared
+from leaklint.analysis.interpreter.state import (
     CELL,
     GLOBAL,
     HANDED,

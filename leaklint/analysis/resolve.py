@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.frame import Shared
+from leaklint.analysis.kinds import Kinds
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import walk
 
 
-def resolved(callee: Expr, caller: code.Function, shared: Shared) -> code.Function | None:
+def resolved(callee: Expr, caller: code.Function, kinds: Kinds) -> code.Function | None:
     """The function that a callee reaches, read in a function; None when that is not known."""
-    program = shared.program
+    program = kinds.program
     match callee:
         case code.Global(path=path):
             return program.functions.get(path)
         case code.Attribute(value=value, attr=attr):
-            owner = shared.kind(value, caller)
+            owner = kinds.of(value, caller)
             return program.method(owner, attr) if owner else None
         case code.Name(id=name):
             scope: code.Function | None = caller
@@ -25,17 +25,17 @@ def resolved(callee: Expr, caller: code.Function, shared: Shared) -> code.Functi
     return None
 
 
-def call_sites(function: code.Function, shared: Shared) -> list[tuple[code.Function, Expr]] | None:
+def call_sites(function: code.Function, kinds: Kinds) -> list[tuple[code.Function, Expr]] | None:
     """Where a function is called, each with the caller: the call, or its await when that is what gives the result.
 
     None when it is not all in view: something else than a call mentions it.
     """
     found: list[tuple[code.Function, Expr]] = []
-    for caller in shared.program.mentioning(function.name):
-        calls = [call for call in walk(caller.body, code.Call) if resolved(call.func, caller, shared) is function]
+    for caller in kinds.program.mentioning(function.name):
+        calls = [call for call in walk(caller.body, code.Call) if resolved(call.func, caller, kinds) is function]
         called = {id(call.func) for call in calls}
         for node in walk(caller.body, (code.Name, code.Global, code.Attribute)):
-            if id(node) not in called and resolved(node, caller, shared) is function:
+            if id(node) not in called and resolved(node, caller, kinds) is function:
                 return None
         if not function.is_async:
             found += [(caller, call) for call in calls]

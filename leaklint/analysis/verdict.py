@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from leaklint.analysis.frame import Frame, Shared
-from leaklint.analysis.inline import call_inline
-from leaklint.analysis.kinds import pairs
-from leaklint.analysis.owners import KEEPS, WAITS, Effect, best_effect
-from leaklint.analysis.resolve import call_sites
-from leaklint.analysis.signals import signal_effect
-from leaklint.analysis.spawns import Sort, Spawn
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.frame import Frame, Shared
+from leaklint.analysis.interpreter.inline import call_inline
+from leaklint.analysis.interpreter.state import (
     CELL,
     ESCAPED,
     GLOBAL,
@@ -34,6 +29,11 @@ from leaklint.analysis.state import (
     holds,
     is_kept,
 )
+from leaklint.analysis.kinds import pairs
+from leaklint.analysis.owners import KEEPS, WAITS, Effect, best_effect
+from leaklint.analysis.resolve import call_sites
+from leaklint.analysis.signals import signal_effect
+from leaklint.analysis.spawns import Sort, Spawn
 from leaklint.catalog import ADDING, LOOP_DEFERS
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -255,7 +255,7 @@ def _worst_receiver(end: End, site: Site, frame: Frame, depth: int) -> Verdict |
     nested = function.kind == "function" and _is_nested(function, frame)
     if born is None or depth > _DEEPEST or function.is_generator or not (private or nested):
         return None
-    sites = call_sites(function, frame.shared)
+    sites = call_sites(function, frame.shared.kinds)
     verdicts: list[Verdict] = []
     for caller, node in sites or ():
         if not isinstance(node, code.Call | code.Await):

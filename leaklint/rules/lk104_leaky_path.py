@@ -87,7 +87,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, PathKind, Task
+from leaklint.model.fate import Fate, PathKind, Step, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -125,11 +125,20 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _message(task: Task) -> str:
-    """Every kind of path; the last step of the evidence tells where the first of them leaves."""
-    last = task.evidence[-1] if task.evidence else None
-    place = f" on line {last.span.line}" if last and last.path == task.path else ""
+    """Every kind of path, the first with the line where it leaves."""
+    step = _leaving(task)
+    place = f" on line {step.span.line}" if step and step.path == task.path else ""
     kinds = [WHEN[kind].format("" if index else place) for index, kind in enumerate(task.paths)]
     return f"{words.the_task(task)} is left running when {', or when '.join(kinds)}"
+
+
+def _leaving(task: Task) -> Step | None:
+    """The wait that ends with the task still running, for the paths that begin there; else the last step."""
+    if task.paths[0] in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT):
+        waits = [step for step in task.evidence if step.message.startswith("this wait ends")]
+        if waits:
+            return waits[-1]
+    return task.evidence[-1] if task.evidence else None
 
 
 def _advice(subject: Subject, task: Task) -> str:

@@ -90,8 +90,8 @@ def decode(data: bytes, *, path: str) -> str | Unparsable:
         text = _decoded(data, encoding)
     except UnicodeDecodeError as error:
         good = error.object[: error.start].decode(encoding, "replace")
-        byte = error.object[error.start]
-        return Unparsable(path, _point(good), f"cannot be decoded as {encoding}: {error.reason} (byte 0x{byte:02x})")
+        fault = f"{error.reason} (byte 0x{error.object[error.start]:02x})"
+        return Unparsable(path, _point(good), f"cannot be decoded as {encoding.removesuffix('-sig')}: {fault}")
     except (LookupError, UnicodeError, ValueError):
         return Unparsable(path, _point(before.decode("latin-1")), f"unknown encoding `{encoding}`")
     null = text.find("\0")

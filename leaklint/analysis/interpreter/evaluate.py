@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from leaklint.analysis.calls import birth, call
-from leaklint.analysis.conditions import branch
-from leaklint.analysis.frame import Frame
-from leaklint.analysis.inline import await_coroutine
-from leaklint.analysis.kinds import role_of
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.calls import birth, call
+from leaklint.analysis.interpreter.conditions import branch
+from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.inline import await_coroutine
+from leaklint.analysis.interpreter.state import (
     HANDED,
     HANDLE,
     Cancel,
@@ -31,7 +30,8 @@ from leaklint.analysis.state import (
     holds,
     to_flow,
 )
-from leaklint.analysis.storing import assign
+from leaklint.analysis.interpreter.storing import assign
+from leaklint.analysis.kinds import role_of
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -150,7 +150,7 @@ def _display(expr: code.Display, state: State, trail: Trail, frame: Frame) -> li
                 inner = element_of(held) if held in unpacked else held
                 value = Holder(inner or HANDLE)
             else:
-                value = Items(items)
+                value = Items(items, ordered=expr.kind != "set")
         results.append(Result(s, t, value))
     return results
 
@@ -267,6 +267,8 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
     frame.leave(Way.CANCELLATION, cut_short, trail, span)
     if PathKind.SIBLING in waiter.leaves:
         frame.leave(Way.SIBLING, state, trail, span)
+        if state.status is Status.CANCELLED:  # so were the others, and the first to end ends the wait
+            frame.leave(Way.ABANDONED, state, trail, span)
     if PathKind.TIMEOUT in waiter.leaves:
         frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT), trail, span)
     results = [Result(ended, done, Items((Holder(HANDLE), Empty())) if waiter.sets else None)]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leaklint.analysis import library
-from leaklint.analysis.called import Called
-from leaklint.analysis.containers import add, container_method
-from leaklint.analysis.frame import Frame, bind
-from leaklint.analysis.inline import bind_arguments, call_inline, hand_over, is_relevant
-from leaklint.analysis.kinds import last_name
-from leaklint.analysis.resolve import resolved
-from leaklint.analysis.signals import containers_of, set_by_callback
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter import library
+from leaklint.analysis.interpreter.callbacks import containers_of, set_by_callback
+from leaklint.analysis.interpreter.called import Called
+from leaklint.analysis.interpreter.containers import add, container_method
+from leaklint.analysis.interpreter.frame import Frame, bind
+from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant
+from leaklint.analysis.interpreter.state import (
     DEFERRED,
     ESCAPED,
+    HANDED,
     HANDLE,
     Cancel,
     Closure,
@@ -35,6 +34,8 @@ from leaklint.analysis.state import (
     field,
     holds,
 )
+from leaklint.analysis.kinds import last_name
+from leaklint.analysis.resolve import resolved
 from leaklint.catalog import (
     ADDING,
     CATALOG,
@@ -110,6 +111,8 @@ def _dispatch(called: Called, frame: Frame) -> list[Result]:
             return _method_call(func.path.rpartition(".")[2], called, frame)
     elif isinstance(func, code.Attribute):
         return _method_call(func.attr, called, frame)
+    elif isinstance(func, code.Name) and (function := resolved(func, frame.function, frame.shared.kinds)):
+        return _function(function, called, frame, bound_method=False)
     elif isinstance(called.receiver, Closure):
         return _function(called.receiver.function, called, frame, bound_method=False)
     elif isinstance(called.receiver, Cancel):
@@ -180,7 +183,7 @@ def _partial(called: Called, frame: Frame) -> list[Result]:
     if called.held is None:
         return called.result(called.args[0] if called.args else None)
     target = called.expr.args[0]
-    function = resolved(target, frame.function, frame.shared)
+    function = resolved(target, frame.function, frame.shared.kinds)
     if function is None:
         return unknown(called, frame, raises=False)
     return called.result(Coroutine(function, _bindings(function, called.args[1:], called, bound_method=False)))
@@ -199,7 +202,7 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
         return called.result(receiver if attr == "wait" else None)
     if holds(receiver) and (found := container_method(attr, called, frame)):
         return found
-    function = resolved(called.expr.func, frame.function, frame.shared)
+    function = resolved(called.expr.func, frame.function, frame.shared.kinds)
     if function is not None:
         return _function(function, called, frame, bound_method=True)
     if attr in LOOP_RUNS:
@@ -257,9 +260,10 @@ def _signalled(called: Called, frame: Frame) -> Result:
 
 
 def _cancel(called: Called, frame: Frame) -> Result:
-    state = called.state.cancelled()
+    # whoever cancels a task does not count on those who were given it before
+    state = called.state.cancelled().set(HANDED, None)
     trail = called.trail
-    if state is not called.state:
+    if state.status is not called.state.status:
         trail = (*trail, frame.act(called.expr.span, "cancels it"))
     return Result(state, trail, None)
 
@@ -277,7 +281,7 @@ def _push(called: Called, frame: Frame) -> list[Result] | None:
     elif isinstance(first, Closure):
         value = Coroutine(first.function, _bindings(first.function, called.args[1:], called, bound_method=False))
     elif isinstance(target, code.Global | code.Attribute):
-        function = resolved(target, frame.function, frame.shared)
+        function = resolved(target, frame.function, frame.shared.kinds)
         if function is not None:
             bound = isinstance(target, code.Attribute)
             value = Coroutine(function, _bindings(function, called.args[1:], called, bound_method=bound))
@@ -369,7 +373,7 @@ def cannot_fail(function: code.Function, frame: Frame, depth: int = 2) -> bool:
     inner = Frame(frame.shared, function)
     for call in walk(function.body, code.Call):
         if not _is_harmless(call.func):
-            callee = resolved(call.func, inner.function, inner.shared)
+            callee = resolved(call.func, inner.function, inner.shared.kinds)
             if callee is None or callee is function or not cannot_fail(callee, inner, depth - 1):
                 return False
     return True

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.called import Called
-from leaklint.analysis.frame import Frame, bind
-from leaklint.analysis.inline import hand_over
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.called import Called
+from leaklint.analysis.interpreter.frame import Frame, bind
+from leaklint.analysis.interpreter.inline import hand_over
+from leaklint.analysis.interpreter.state import (
     HANDLE,
     Holder,
     Items,

@@ -50,9 +50,10 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A tuple or list of known length."""
+    """A tuple, list or set of known length."""
 
     values: tuple[Value | None, ...]
+    ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

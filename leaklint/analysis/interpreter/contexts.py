@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.evaluate import suspend
-from leaklint.analysis.frame import Frame
-from leaklint.analysis.handlers import RAISED, catches, let_out
-from leaklint.analysis.inline import call_inline
-from leaklint.analysis.kinds import role_of
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.evaluate import suspend
+from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.handlers import RAISED, catches, let_out
+from leaklint.analysis.interpreter.inline import call_inline
+from leaklint.analysis.interpreter.state import (
     DEFERRED,
     Cancel,
     Coroutine,
@@ -21,7 +20,8 @@ from leaklint.analysis.state import (
     merge,
     to_flow,
 )
-from leaklint.analysis.storing import assign
+from leaklint.analysis.interpreter.storing import assign
+from leaklint.analysis.kinds import role_of
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.frame import Frame, bind
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.frame import Frame, bind
+from leaklint.analysis.interpreter.state import (
     HANDLE,
     LOCAL,
     Closure,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leaklint.analysis.called import Called
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.called import Called
+from leaklint.analysis.interpreter.state import (
     HANDLE,
     Coroutine,
     Handle,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.state import (
     Result,
     State,
     Trail,

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from leaklint.analysis.kinds import Kinds, last_name, role_of
-from leaklint.analysis.program import Program
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.state import (
     CELL,
     GLOBAL,
     HANDLE,
@@ -28,7 +26,9 @@ from leaklint.analysis.state import (
     field_owner,
     local,
 )
-from leaklint.analysis.state import field as field_place
+from leaklint.analysis.interpreter.state import field as field_place
+from leaklint.analysis.kinds import Kinds, last_name, role_of
+from leaklint.analysis.program import Program
 from leaklint.catalog import ADDING, ALTERING, Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -67,15 +67,8 @@ class Shared:
     kinds: Kinds
     engine: Engine
     memo: dict[tuple[str, State], Exits | None] = field(default_factory=dict)
-    kept_kinds: dict[tuple[int, str], str | None] = field(default_factory=dict)
     overflow: bool = False
     """Set when a function had too many states to follow them all."""
-
-    def kind(self, expr: Expr, function: code.Function) -> str | None:
-        key = (id(expr), function.qualname)
-        if key not in self.kept_kinds:
-            self.kept_kinds[key] = self.kinds.of(expr, function)
-        return self.kept_kinds[key]
 
 
 @dataclass
@@ -237,7 +230,7 @@ class Frame:
         return self.shared.engine.run_function(self, state, trail)
 
     def kind(self, expr: Expr) -> str | None:
-        return self.shared.kind(expr, self.function)
+        return self.shared.kinds.of(expr, self.function)
 
     def role(self, expr: Expr) -> Role | None:
         """The catalogue's word on a callee that leads to a dotted path."""

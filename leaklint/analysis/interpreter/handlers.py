@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.frame import Frame, bind
-from leaklint.analysis.kinds import last_name
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.frame import Frame, bind
+from leaklint.analysis.interpreter.state import (
     Exits,
     Flow,
     State,
+    Status,
     Trail,
     Way,
     merge,
 )
+from leaklint.analysis.kinds import last_name
 from leaklint.model import code
 from leaklint.model.code import Block, Expr
 
@@ -76,7 +77,7 @@ def _finish(final: Block, leaving: Exits, frame: Frame) -> None:
         for after, steps in flow.items():
             frame.leave(way, after, steps, span)
         for inner, after, steps, where in raised:
-            same = inner in RAISED and after.alive and after.status is state.status
+            same = way is Way.CANCELLATION and inner in RAISED and after.status is state.status is Status.RUNNING
             frame.leave(way if same else inner, after, steps, span if same else where)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.conditions import branch
-from leaklint.analysis.contexts import run_with
-from leaklint.analysis.evaluate import suspend
-from leaklint.analysis.frame import MOST_STATES, Frame, bind
-from leaklint.analysis.handlers import run_try
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.conditions import branch
+from leaklint.analysis.interpreter.contexts import run_with
+from leaklint.analysis.interpreter.evaluate import suspend
+from leaklint.analysis.interpreter.frame import MOST_STATES, Frame, bind
+from leaklint.analysis.interpreter.handlers import run_try
+from leaklint.analysis.interpreter.state import (
     ESCAPED,
     RETURNED,
     Closure,
@@ -28,12 +28,10 @@ from leaklint.analysis.state import (
     merge,
     to_flow,
 )
-from leaklint.analysis.storing import assign
+from leaklint.analysis.interpreter.storing import assign
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span, Stmt
 from leaklint.model.walk import walk
-
-_LONGEST_UNROLLED = 8
 
 
 def run_function(frame: Frame, state: State, trail: Trail) -> Exits:
@@ -284,7 +282,7 @@ def _iterate(statement: code.For, point: Result, frame: Frame, exits: Exits) -> 
     """The states in which the iterable is exhausted."""
     value = point.value
     start: Flow = {point.state: point.trail}
-    if isinstance(value, Items) and holds(value) and len(value.values) <= _LONGEST_UNROLLED:
+    if isinstance(value, Items) and holds(value) and (value.ordered or len(value.values) == 1):
         for item in value.values:
             start = _turn(statement, item, start, frame, exits)
         return start

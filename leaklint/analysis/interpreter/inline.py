@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.frame import DEEPEST_CALL, Frame
-from leaklint.analysis.kinds import receiver
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.frame import DEEPEST_CALL, Frame
+from leaklint.analysis.interpreter.state import (
     CELL,
     DEFERRED,
     HANDED,
@@ -27,6 +26,7 @@ from leaklint.analysis.state import (
     is_kept,
     local,
 )
+from leaklint.analysis.kinds import receiver
 from leaklint.model import code
 from leaklint.model.code import Span
 

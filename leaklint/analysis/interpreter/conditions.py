@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leaklint.analysis.frame import Frame
-from leaklint.analysis.kinds import last_name
-from leaklint.analysis.state import (
+from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.state import (
     Empty,
     Handle,
     Holder,
@@ -19,7 +18,8 @@ from leaklint.analysis.state import (
     element_of,
     holds,
 )
-from leaklint.analysis.storing import assign
+from leaklint.analysis.interpreter.storing import assign
+from leaklint.analysis.kinds import last_name
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import PathKind

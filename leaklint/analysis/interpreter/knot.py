@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.evaluate import evaluate, wait
-from leaklint.analysis.flow import run_block, run_function
-from leaklint.analysis.frame import Frame
-from leaklint.analysis.state import Exits, Flow, Result, State, Trail, Waiter
+from leaklint.analysis.interpreter.evaluate import evaluate, wait
+from leaklint.analysis.interpreter.flow import run_block, run_function
+from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.state import Exits, Flow, Result, State, Trail, Waiter
 from leaklint.model.code import Block, Expr, Span
 
 
 class Interpreter:
-    """Implements `leaklint.analysis.frame.Engine`."""
+    """Implements `leaklint.analysis.interpreter.frame.Engine`."""
 
     def evaluate(self, expr: Expr, state: State, trail: Trail, frame: Frame, *, consumed: bool = False) -> list[Result]:
         return evaluate(expr, state, trail, frame, consumed=consumed)
