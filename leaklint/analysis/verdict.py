@@ -370,7 +370,7 @@ def _bound_name(spawn: Spawn) -> str | None:
         match node:
             case code.Assign(targets=targets, value=value) if value is not None:
                 for target, part in pairs(targets[0], value):
-                    if spawn.call in _outcomes(part):
+                    if spawn.call in _outcomes(part) and not isinstance(target, code.Display):
                         return text(target)
             case code.Walrus(target=target, value=value) if spawn.call in _outcomes(value):
                 return text(target)

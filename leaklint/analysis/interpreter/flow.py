@@ -43,20 +43,15 @@ def run_function(frame: Frame, state: State, trail: Trail) -> Exits:
 
 
 def _last_span(function: code.Function) -> Span:
+    """The last statement that every path to the end of a function runs, or the header that decides about it."""
     block, span = function.body, function.span
     while block:
         span = block[-1].span
         match block[-1]:
-            case code.If(branches=branches, orelse=orelse):
-                block = orelse or branches[-1].body
-            case code.For(body=body, orelse=orelse) | code.While(body=body, orelse=orelse):
-                block = orelse or body
-            case code.Try(body=body, handlers=handlers, orelse=orelse, final=final):
-                block = final or orelse or (handlers[-1].body if handlers else body)
+            case code.Try(final=final):
+                block = final
             case code.With(body=body):
                 block = body
-            case code.Match(cases=cases):
-                block = cases[-1].body
             case _:
                 block = ()
     return span
@@ -121,7 +116,8 @@ def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[R
                 frame.leave(way, point.state, point.trail, statement.span)
             return []
         case code.Break(span=span):
-            frame.leave(Way.BREAK, state, trail, span)
+            steps = (*trail, frame.act(span, "leaves the loop")) if state.alive else trail
+            frame.leave(Way.BREAK, state, steps, span)
             return []
         case code.Continue(span=span):
             frame.leave(Way.CONTINUE, state, trail, span)
