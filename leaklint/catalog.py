@@ -35,6 +35,8 @@ class Role(Enum):
     PARTIAL = "a callable that calls its first argument with the others"
     FIXTURE = "a decorator whose generator is always resumed, whatever the test did"
     CONTEXT_MANAGER = "a decorator that makes a context manager out of a generator"
+    LEAVES = "raises, always"
+    ENDS = "ends the process at once"
     HARMLESS = "neither keeps a task nor can sensibly fail"
 
 
@@ -115,7 +117,7 @@ CATALOG: dict[str, Entry] = {
         "builtins.print builtins.len builtins.repr builtins.str builtins.bool builtins.id builtins.type "
         "builtins.isinstance builtins.issubclass builtins.hasattr builtins.callable builtins.range builtins.object "
         "builtins.bytes builtins.bytearray builtins.float builtins.int builtins.any builtins.all builtins.sum "
-        "builtins.hash builtins.format builtins.super builtins.property builtins.setattr builtins.getattr "
+        "builtins.hash builtins.format builtins.super builtins.property builtins.getattr "
         "builtins.vars builtins.dir builtins.abs builtins.round builtins.slice",
     ),
     **_rows(
@@ -147,6 +149,31 @@ CATALOG: dict[str, Entry] = {
     **_rows(Role.HARMLESS, _ANYIO, "anyio.Event anyio.Lock anyio.current_time anyio.CancelScope"),
     **_rows(Role.HARMLESS, _TRIO, "trio.Event trio.Lock trio.current_time trio.CancelScope"),
     **_rows(Role.HARMLESS, "https://docs.python.org/3/library/logging.html", "logging.getLogger"),
+    **_rows(
+        Role.HARMLESS,
+        "https://docs.python.org/3/library/os.html https://docs.python.org/3/library/os.path.html",
+        "os.getpid os.getenv os.environ.get os.path.join os.path.basename os.path.dirname os.path.splitext "
+        "os.path.exists os.path.isfile os.path.isdir",
+    ),
+    **_rows(Role.HARMLESS, "https://docs.python.org/3/library/uuid.html", "uuid.uuid1 uuid.uuid4"),
+    **_rows(Role.HARMLESS, "https://docs.python.org/3/library/random.html", "random.random random.uniform"),
+    **_rows(
+        Role.HARMLESS,
+        "https://docs.python.org/3/library/datetime.html",
+        "datetime.datetime.now datetime.datetime.utcnow",
+    ),
+    **_rows(
+        Role.HARMLESS,
+        "https://docs.python.org/3/library/threading.html",
+        "threading.get_ident threading.current_thread",
+    ),
+    **_rows(Role.HARMLESS, "https://docs.python.org/3/library/sys.html", "sys.exc_info"),
+    **_rows(
+        Role.HARMLESS, "https://docs.python.org/3/library/traceback.html", "traceback.format_exc traceback.print_exc"
+    ),
+    **_rows(Role.HARMLESS, _CONTEXTLIB, "contextlib.nullcontext"),
+    **_rows(Role.LEAVES, "https://docs.python.org/3/library/sys.html#sys.exit", "sys.exit builtins.exit builtins.quit"),
+    **_rows(Role.ENDS, "https://docs.python.org/3/library/os.html#os._exit", "os._exit os.abort"),
 }
 
 # -- methods -------------------------------------------------------------------------------------------------------

@@ -134,7 +134,8 @@ class Kinds:
         if scope is None:
             return None
         if name == receiver(scope):
-            return scope.owner
+            annotation = scope.params[0].annotation
+            return (self.annotated(annotation) if annotation is not None else None) or scope.owner
         for binding in self.bindings(scope).get(name, ()):
             if kind := self._bound(binding, depth + 1):
                 return kind

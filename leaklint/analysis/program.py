@@ -64,14 +64,14 @@ class Program:
         return found
 
     def family(self, name: str) -> list[str]:
-        """A class, its known bases and everything known that derives from it: who may share an instance."""
+        """A class and all that may share an instance with it: its bases, what derives from it, and the bases of that."""
         found = self.ancestors(name)
         queue = [name]
         while queue:
             for derived in self._subclasses.get(queue.pop(), ()):
                 if derived not in found:
-                    found.append(derived)
                     queue.append(derived)
+                found += [ancestor for ancestor in self.ancestors(derived) if ancestor not in found]
         return found
 
     def method(self, owner: str, name: str) -> code.Function | None:

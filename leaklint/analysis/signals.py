@@ -53,9 +53,20 @@ def _waits_for(await_: code.Await, attr: str, owner: str | None, function: code.
         inner = inner.args[0]  # `wait_for(..)`, `shield(..)`
     if isinstance(inner, code.Call) and isinstance(inner.func, code.Attribute) and inner.func.attr == "wait":
         inner = inner.func.value
-    if not isinstance(inner, code.Attribute) or inner.attr != attr:
+    if not isinstance(inner, code.Attribute):
+        return False
+    if inner.attr != attr and not _is_property_of(inner, attr, function, shared):
         return False
     other = field(shared.kinds.of(inner.value, function), attr)
     return Frame(shared, function).may_be_same(field(owner, attr), other) and (
         field_owner(other) is not None or receiver(function) is None
     )
+
+
+def _is_property_of(expr: code.Attribute, attr: str, function: code.Function, shared: Shared) -> bool:
+    """Whether an attribute is a property that returns another one."""
+    method = resolved(expr, function, shared.kinds)
+    if method is None or not method.decorators:
+        return False
+    returned = [statement.value for statement in walk(method.body, code.Return)]
+    return any(isinstance(value, code.Attribute) and value.attr == attr for value in returned)

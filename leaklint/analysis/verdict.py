@@ -164,7 +164,9 @@ def _fate(ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
         return Verdict(Fate.DROPPED)  # no path leads past the spawn
     if kept:
         verdict = _kept(kept, site, frame)
-        if verdict.fate is Fate.KEPT and all(not end.state.alive for end in ends if end.way.is_straight):
+        if verdict.fate in (Fate.KEPT, Fate.CANCELLED) and all(
+            not end.state.alive for end in ends if end.way.is_straight
+        ):
             return _hazard(alive, frame)  # the function itself waits, where nothing goes wrong
         return _hazard(leaks, frame) if leaks and not verdict.fate.leaks and _waited(ends) else verdict
     if leaks:

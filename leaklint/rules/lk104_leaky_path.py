@@ -113,6 +113,8 @@ ADVICE = {
     PathKind.PARTIAL_WAIT: f"or for each pending task, {words.CANCEL_AND_WAIT}",
     PathKind.CANCELLATION: f"or in a `finally`, {words.CANCEL_AND_WAIT}",
 }
+CAUSES = ("this wait ends", "leaves the loop")
+"""The words of the evidence for what leaves a task running without leaving the function at once."""
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
@@ -133,12 +135,12 @@ def _message(task: Task) -> str:
 
 
 def _leaving(task: Task) -> Step | None:
-    """The wait that ends with the task still running, for the paths that begin there; else the last step."""
-    if task.paths[0] in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT):
-        waits = [step for step in task.evidence if step.message.startswith("this wait ends")]
-        if waits:
-            return waits[-1]
-    return task.evidence[-1] if task.evidence else None
+    """The step that leaves the task running: the last one, unless that only says that the function ends then."""
+    if not task.evidence:
+        return None
+    *earlier, last = task.evidence
+    causes = [step for step in earlier if any(cause in step.message for cause in CAUSES)]
+    return causes[-1] if causes and last.message.startswith("the function ends") else last
 
 
 def _advice(subject: Subject, task: Task) -> str:

@@ -21,6 +21,10 @@ def set_by_callback(callback: Expr, value: Value | None, frame: Frame) -> Iterat
             yield from _set_in(function)
         case code.Name() if isinstance(value, Closure):
             yield from _set_in(value.function)
+        case code.Name() | code.Global() | code.Attribute():
+            called = resolved(callback, frame.function, frame.shared.kinds)
+            if called is not None:
+                yield from (target for target in _set_in(called) if isinstance(target, code.Attribute))
         case code.Call(func=code.Global(path="functools.partial"), args=[target, *given]):
             setter = resolved(target, frame.function, frame.shared.kinds)
             if setter is not None:

@@ -34,6 +34,7 @@ from leaklint.analysis.interpreter.state import (
     field,
     holds,
 )
+from leaklint.analysis.interpreter.storing import assign
 from leaklint.analysis.kinds import last_name
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import (
@@ -97,6 +98,12 @@ def _evaluated(
 
 def _dispatch(called: Called, frame: Frame) -> list[Result]:
     func = called.expr.func
+    match called.expr:
+        case code.Call(func=code.Global(path="builtins.getattr"), args=[owner, code.Constant(value=str(attr)), *_]):
+            return frame.evaluate(code.Attribute(owner, attr, called.expr.span), called.state, called.trail)
+        case code.Call(func=code.Global(path="builtins.setattr"), args=[owner, code.Constant(value=str(attr)), _]):
+            target = code.Attribute(owner, attr, called.expr.span)
+            return assign(target, called.args[2], called.state, called.trail, frame)
     if isinstance(func, code.Global):
         entry = CATALOG.get(func.path)
         if entry is not None and entry.role is not Role.DEFER:
@@ -140,6 +147,11 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
             return called.result(Holder(HANDLE))
         case Role.RUN:
             return _run(called, frame)
+        case Role.LEAVES:
+            frame.leave(Way.EXCEPTION, called.state, called.trail, called.expr.span)
+            return []
+        case Role.ENDS:
+            return []
         case Role.ALL_TASKS if called.state.alive:
             return called.result(Holder(HANDLE))
         case Role.COLLECT if held is not None:
@@ -235,6 +247,10 @@ def _handle_method(attr: str, called: Called, frame: Frame) -> list[Result] | No
             return [_signalled(called, frame)]
         case "remove_done_callback" | "done" | "cancelled" | "get_name" | "set_name" | "get_coro":
             return called.result()
+        case "__await__" | "__iter__":
+            if frame.function.name != "__await__":
+                return called.result(Waiter())
+            return frame.wait(Waiter(), called.result()[0], called.expr.span)  # who awaits this object waits
         case "get_loop" | "get_stack" | "print_stack" | "uncancel" | "cancelling":
             return called.result()
     return None

@@ -10,6 +10,7 @@ from leaklint.analysis.interpreter.state import (
     Handle,
     Holder,
     Items,
+    Other,
     Result,
     State,
     Status,
@@ -40,6 +41,10 @@ def branch(test: Expr, state: State, trail: Trail, frame: Frame) -> Branches:
         case code.Constant(value=value) if value is not ...:
             here = [Result(state, trail, None)]
             return (here, []) if value else ([], here)
+        case code.Compare(left=code.Call(func=code.Global(path="builtins.len"), args=[counted]), op=op, right=right):
+            return _branch_len(test, counted, op, right, state, trail, frame)
+        case code.Call(func=code.Global(path="builtins.len" | "builtins.bool"), args=[counted]):
+            return branch(counted, state, trail, frame)
         case code.Compare():
             return _branch_compare(test, state, trail, frame)
         case code.Call(func=code.Attribute(value=value, attr="done" | "cancelled" as attr)):
@@ -62,6 +67,9 @@ def _remembered(test: Expr, state: State, trail: Trail, frame: Frame) -> Branche
     for point in frame.evaluate(test, state, trail):
         if holds(point.value):
             true.append(point)
+            continue
+        if isinstance(point.value, Empty) and point.value.exact:
+            false.append(point)
             continue
         holding, failing = _known(test, point, frame)
         true += holding
@@ -118,6 +126,8 @@ def _branch_compare(test: code.Compare, state: State, trail: Trail, frame: Frame
             outcome = False if holds(left) or holds(right) else None
         elif isinstance(left, Handle) and isinstance(right, Handle):
             outcome = True
+        elif isinstance(left, Other):
+            outcome = False if isinstance(right, Handle) else True if text(test.right) == left.text else None
         if outcome is None:
             remembered_true, remembered_false = _known(test, Result(s, t, None), frame)
             true += remembered_true
@@ -127,6 +137,19 @@ def _branch_compare(test: code.Compare, state: State, trail: Trail, frame: Frame
         else:
             false.append(Result(s, t, None))
     return true, false
+
+
+def _branch_len(
+    test: code.Compare, counted: Expr, op: str, right: Expr, state: State, trail: Trail, frame: Frame
+) -> Branches:
+    """`len(tasks) > 0` is `tasks`, `len(tasks) == 0` is `not tasks`."""
+    bound = right.value if isinstance(right, code.Constant) else None
+    true, false = branch(counted, state, trail, frame)
+    if (op, bound) in ((">", 0), ("!=", 0), (">=", 1)):
+        return true, false
+    if (op, bound) in (("==", 0), ("<", 1), ("<=", 0)):
+        return false, true
+    return _branch_compare(test, state, trail, frame)
 
 
 def _is_current_task(expr: Expr) -> bool:

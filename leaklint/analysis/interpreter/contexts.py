@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leaklint.analysis.interpreter.evaluate import suspend
 from leaklint.analysis.interpreter.frame import Frame
-from leaklint.analysis.interpreter.handlers import RAISED, catches, let_out
+from leaklint.analysis.interpreter.handlers import RAISED, catches
 from leaklint.analysis.interpreter.inline import call_inline
 from leaklint.analysis.interpreter.state import (
     DEFERRED,
@@ -49,7 +49,7 @@ def _enter(items: tuple[code.Item, ...], statement: code.With, flow: Flow, frame
     after = merge(after, swallowed)
     if isinstance(item.target, code.Name):
         return _unwind(item.target.id, after, exits, statement.span, frame)
-    let_out(exits, frame)
+    frame.exits.update(exits)
     return after
 
 

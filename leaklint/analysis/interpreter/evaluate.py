@@ -139,7 +139,7 @@ def _subscript(expr: code.Subscript, state: State, trail: Trail, frame: Frame) -
 def _display(expr: code.Display, state: State, trail: Trail, frame: Frame) -> list[Result]:
     results = []
     for s, t, values in frame.evaluate_all((*expr.keys, *expr.items), state, trail):
-        items = values[len(expr.keys) :]
+        keys, items = values[: len(expr.keys)], values[len(expr.keys) :]
         value: Value | None = None
         if any(map(holds, items)):
             unpacked = [v for v, item in zip(items, expr.items, strict=True) if isinstance(item, code.Starred)]
@@ -151,6 +151,8 @@ def _display(expr: code.Display, state: State, trail: Trail, frame: Frame) -> li
                 value = Holder(inner or HANDLE)
             else:
                 value = Items(items, ordered=expr.kind != "set")
+        elif any(map(holds, keys)):
+            value = Holder(next(filter(holds, keys)) or HANDLE)
         results.append(Result(s, t, value))
     return results
 
@@ -198,7 +200,9 @@ def _comprehension(expr: code.Comprehension, state: State, trail: Trail, frame: 
             if element is not None and s.status is not point.state.status and point.state.status is Status.UNBORN:
                 frame.evaluate_all(parts, s, t)  # the turns after it may fail
             value: Value | None = None
-            if element is not None and (holds(element) or (met and isinstance(element, Coroutine))):
+            if expr.key is not None and holds(values[0]):
+                value = Holder(values[0] or HANDLE)  # the tasks are the keys
+            elif element is not None and (holds(element) or (met and isinstance(element, Coroutine))):
                 value = Holder(element if holds(element) else HANDLE, keyed=expr.kind == "dict")
             results.append(Result(s, t, value))
     if not met and all(result.state.status is Status.UNBORN or result.value for result in results):
@@ -260,9 +264,9 @@ def _await(expr: code.Await, state: State, trail: Trail, frame: Frame) -> list[R
 def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result]:
     """Awaiting something that waits for the task."""
     state, trail, _ = point
-    done = (*trail, frame.act(span, "waits for it"))
+    waited = (*trail, frame.act(span, "waits for it"))
     ended = state.ended()
-    frame.leave(Way.EXCEPTION, ended, done, span)
+    frame.leave(Way.EXCEPTION, ended, waited, span)
     cut_short = state.left_by(PathKind.CANCELLATION) if PathKind.CANCELLATION in waiter.leaves else ended
     frame.leave(Way.CANCELLATION, cut_short, trail, span)
     if PathKind.SIBLING in waiter.leaves:
@@ -271,13 +275,16 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
             frame.leave(Way.ABANDONED, state, trail, span)
     if PathKind.TIMEOUT in waiter.leaves:
         frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT), trail, span)
-    results = [Result(ended, done, Items((Holder(HANDLE), Empty())) if waiter.sets else None)]
+    results = [Result(ended, waited, Items((Holder(HANDLE), Empty())) if waiter.sets else None)]
     if waiter.partial and state.alive:
         timed = waiter.partial is PathKind.TIMEOUT
         why = "this wait ends at a time-out" if timed else "this wait ends with the first task"
         left = (*trail, frame.step(span, f"{why}, others may still run"))
-        value = Items((Empty(waiter.other), Holder(HANDLE))) if waiter.sets else None
-        results.append(Result(state.left_by(waiter.partial), left, value))
+        # when the first of two has ended, the other one is all that is pending
+        pair = waiter.size == 2 and not timed
+        pending = Items((HANDLE,)) if pair else Holder(HANDLE)
+        done = Empty(waiter.other, exact=waiter.size == 1)
+        results.append(Result(state.left_by(waiter.partial), left, Items((done, pending)) if waiter.sets else None))
     return results
 
 
@@ -289,8 +296,8 @@ def _yield(expr: code.Yield, state: State, trail: Trail, frame: Frame) -> list[R
     results: list[Result] = []
     for point in points:
         state, trail, value = point
-        if isinstance(expr.value, code.Starred) and isinstance(value, Handle):
-            results += wait(Waiter(), point, expr.span, frame)
+        if isinstance(expr.value, code.Starred) and isinstance(value, Handle | Waiter):
+            results += wait(value if isinstance(value, Waiter) else Waiter(), point, expr.span, frame)
             continue
         if holds(value):
             state = state.set(HANDED, HANDLE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from leaklint.analysis.interpreter.conditions import branch
 from leaklint.analysis.interpreter.contexts import run_with
 from leaklint.analysis.interpreter.evaluate import suspend
-from leaklint.analysis.interpreter.frame import MOST_STATES, Frame, bind
+from leaklint.analysis.interpreter.frame import MOST_STATES, Frame, assume_value, bind
 from leaklint.analysis.interpreter.handlers import run_try
 from leaklint.analysis.interpreter.state import (
     ESCAPED,
@@ -29,6 +29,7 @@ from leaklint.analysis.interpreter.state import (
     to_flow,
 )
 from leaklint.analysis.interpreter.storing import assign
+from leaklint.analysis.kinds import last_name
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span, Stmt
 from leaklint.model.walk import walk
@@ -111,9 +112,10 @@ def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[R
             return []
         case code.Raise(value=value):
             points = frame.evaluate(value, state, trail, consumed=True) if value else [Result(state, trail, None)]
-            way = Way.EXCEPTION if value else frame.caught
+            raised = last_name(value) if value else ""
+            way = Way.ABANDONED if raised == "CancelledError" else Way.EXCEPTION if value else frame.caught
             for point in points:
-                frame.leave(way, point.state, point.trail, statement.span)
+                frame.leave(way, point.state, point.trail, statement.span, raised)
             return []
         case code.Break(span=span):
             steps = (*trail, frame.act(span, "leaves the loop")) if state.alive else trail
@@ -138,6 +140,7 @@ def _assign(targets: tuple[Expr, ...], value: Expr, state: State, trail: Trail, 
         points = [point]
         for target in targets:
             points = [r for p in points for r in assign(target, point.value, p.state, p.trail, frame)]
+            points = [p._replace(state=assume_value(target, value, p.state, frame)) for p in points]
         results += points
     return results
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -106,8 +107,16 @@ class Frame:
             tests.update(conditions)
             if not deciding.issuperset(conditions) and self._decides(node, words):
                 deciding.update(conditions)
+        flags = {
+            target.id
+            for node in walk(self.function.body, code.Assign)
+            if isinstance(node.value, code.Constant)
+            for target in node.targets
+            if isinstance(target, code.Name)
+        }
         settled = deciding - self._changing
-        return frozenset(c for c, times in tests.items() if times > 1 and c in settled and "..." not in c)
+        often = {condition for condition, times in tests.items() if times > 1 or condition.split(" ")[0] in flags}
+        return frozenset(condition for condition in often & settled if "..." not in condition)
 
     @property
     def _changing(self) -> set[str]:
@@ -283,8 +292,8 @@ class Frame:
 
     # -- exits ---------------------------------------------------------------------------------------------------
 
-    def leave(self, way: Way, state: State, trail: Trail, span: Span) -> None:
-        self.exits.add(way, state, trail, span)
+    def leave(self, way: Way, state: State, trail: Trail, span: Span, raised: str = "") -> None:
+        self.exits.add(way, state, trail, span, raised)
 
     @contextmanager
     def catching(self) -> Iterator[Exits]:
@@ -299,12 +308,18 @@ class Frame:
 def bind(state: State, place: Place, value: Value | None) -> State:
     """Stores a value; conditions on that name are open again."""
     state = state.set(place, value)
-    if state.assumed:
-        words = place.name
-        kept = frozenset(entry for entry in state.assumed if words not in entry[0])
-        if len(kept) != len(state.assumed):
-            state = State(state.status, state.env, state.partial, kept)
-    return state
+    kept = frozenset(entry for entry in state.assumed if place.name not in re.split(r"\W+", entry[0]))
+    return state if len(kept) == len(state.assumed) else replace(state, assumed=kept)
+
+
+def assume_value(target: Expr, value: Expr, state: State, frame: Frame) -> State:
+    """`started = True`, `conn = None`: what the conditions on that name will be."""
+    if not isinstance(target, code.Name) or not isinstance(value, code.Constant) or value.value is ...:
+        return state
+    name, is_none = target.id, value.value is None
+    outcomes = {name: bool(value.value), f"{name} is None": is_none, f"{name} is not None": not is_none}
+    known = {(condition, outcome) for condition, outcome in outcomes.items() if condition in frame.repeated}
+    return replace(state, assumed=state.assumed | known) if known else state
 
 
 def handle_words(function: code.Function, spawn: Expr) -> set[str]:

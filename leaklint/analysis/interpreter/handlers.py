@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leaklint.analysis.interpreter.frame import Frame, bind
 from leaklint.analysis.interpreter.state import (
+    Exit,
     Exits,
     Flow,
     State,
@@ -42,6 +43,12 @@ def _catches(name: str, way: Way) -> bool | None:
     return way is Way.TIMEOUT and name == "TimeoutError"
 
 
+def _is_foreign(handler: code.Handler) -> bool:
+    """Whether a handler is only for what comes from outside of the program's own doing."""
+    outside = ("GeneratorExit", "KeyboardInterrupt", "SystemExit")
+    return bool(handler.types) and all(last_name(type_) in outside for type_ in handler.types)
+
+
 def run_try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
     start = flow
     with frame.catching() as leaving:
@@ -49,18 +56,19 @@ def run_try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
             flow = frame.run_block(statement.body, flow)
         flow = frame.run_block(statement.orelse, flow)
         entries: dict[tuple[int, Way], Flow] = {}
-        for way, state, trail, span in raised:
-            if not _dispatch(statement.handlers, way, state, trail, entries):
-                leaving.add(way, state, trail, span)
-        for index in range(len(statement.handlers)):
-            if not any(entry == index for entry, _ in entries):  # something that is taken for harmless raised after all
+        for exit_, (trail, span) in raised.found.items():
+            if not _dispatch(statement.handlers, exit_, trail, entries):
+                leaving.add(exit_.way, exit_.state, trail, span, exit_.raised)
+        for index, handler in enumerate(statement.handlers):
+            # something that is taken for harmless raised after all
+            if not any(entry == index for entry, _ in entries) and not _is_foreign(handler):
                 entries[index, Way.EXCEPTION] = start
         ends = [flow]
         for (index, way), entry in sorted(entries.items(), key=lambda item: (item[0][0], item[0][1].name)):
             ends.append(_handle(statement.handlers[index], way, entry, frame))
     flow = merge(*ends)
     if not statement.final:
-        let_out(leaving, frame)
+        frame.exits.update(leaving)
         return flow
     _finish(statement.final, leaving, frame)
     return frame.run_block(statement.final, flow)
@@ -81,21 +89,17 @@ def _finish(final: Block, leaving: Exits, frame: Frame) -> None:
             frame.leave(way if same else inner, after, steps, span if same else where)
 
 
-def let_out(exits: Exits, frame: Frame) -> None:
-    for way, state, trail, span in exits:
-        frame.leave(way, state, trail, span)
-
-
 def _dispatch(
-    handlers: tuple[code.Handler, ...], way: Way, state: State, trail: Trail, entries: dict[tuple[int, Way], Flow]
+    handlers: tuple[code.Handler, ...], exit_: Exit, trail: Trail, entries: dict[tuple[int, Way], Flow]
 ) -> bool:
     """Sends an exit to the handlers that may catch it; whether one certainly does."""
-    if way not in RAISED:
+    if exit_.way not in RAISED:
         return False
     for index, handler in enumerate(handlers):
-        certain = catches(handler.types, way)
+        named = bool(exit_.raised) and exit_.raised in map(last_name, handler.types)
+        certain = True if named else catches(handler.types, exit_.way)
         if certain is not None:
-            entries.setdefault((index, way), {}).setdefault(state, trail)
+            entries.setdefault((index, exit_.way), {}).setdefault(exit_.state, trail)
         if certain:
             return True
     return False

@@ -56,7 +56,9 @@ def wait(called: Called) -> Value:
         partial = PathKind.PARTIAL_WAIT
     elif limited:
         partial = PathKind.TIMEOUT
-    return Waiter(frozenset({PathKind.CANCELLATION}), partial, sets=True, other=None if limited else _other(called))
+    size = len(called.args[0].values) if isinstance(called.args[0], Items) else None
+    other = None if limited else _other(called)
+    return Waiter(frozenset({PathKind.CANCELLATION}), partial, sets=True, size=size, other=other)
 
 
 def _other(called: Called) -> str | None:

@@ -46,6 +46,15 @@ class Empty:
 
     only: str | None = None
     """The one other task that must be in it, as it is written."""
+    exact: bool = False
+    """Nothing else is in it either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another task, known by what is written for it."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class Waiter:
     leaves: frozenset[PathKind] = frozenset()
     partial: PathKind | None = None
     sets: bool = False
+    size: int | None = None
+    """How many tasks are waited for, where that is known."""
     other: str | None = None
     """The one other task that is waited for with it, as it is written."""
 
@@ -100,7 +111,7 @@ class Ref:
     place: Place
 
 
-Value = Handle | Holder | Empty | Items | Waiter | Coroutine | Closure | Cancel | Ref
+Value = Handle | Holder | Empty | Other | Items | Waiter | Coroutine | Closure | Cancel | Ref
 
 HANDLE = Handle()
 
@@ -130,6 +141,8 @@ def element_of(value: Value | None) -> Value | None:
             return next(filter(holds, values), None)
         case Handle():
             return value  # a container of containers, folded into one
+        case Empty(only=str(text)):
+            return Other(text)
     return None
 
 
@@ -290,6 +303,8 @@ _KINDS = {
 class Exit(NamedTuple):
     way: Way
     state: State
+    raised: str = ""
+    """The name of the exception, after a `raise` that names one."""
 
 
 class Exits:
@@ -298,12 +313,16 @@ class Exits:
     def __init__(self) -> None:
         self.found: dict[Exit, tuple[Trail, Span]] = {}
 
-    def add(self, way: Way, state: State, trail: Trail, span: Span) -> None:
-        self.found.setdefault(Exit(way, state), (trail, span))
+    def add(self, way: Way, state: State, trail: Trail, span: Span, raised: str = "") -> None:
+        self.found.setdefault(Exit(way, state, raised), (trail, span))
+
+    def update(self, others: Exits) -> None:
+        for exit_, place in others.found.items():
+            self.found.setdefault(exit_, place)
 
     def __iter__(self) -> Iterator[tuple[Way, State, Trail, Span]]:
-        for (way, state), (trail, span) in list(self.found.items()):
-            yield way, state, trail, span
+        for exit_, (trail, span) in list(self.found.items()):
+            yield exit_.way, exit_.state, trail, span
 
     def take(self, way: Way) -> Flow:
         """Removes the exits of one way; their states."""

@@ -64,10 +64,15 @@ def _is_alias(target: Expr, value: Value | None, frame: Frame) -> bool:
 
 
 def _store_item(target: code.Subscript, value: Value | None, state: State, trail: Trail, frame: Frame) -> list[Result]:
-    points = [Result(s, t, None) for s, t, _ in frame.evaluate_all((target.value, target.index), state, trail)]
-    if value is None or not holds(value):
-        return points
-    return [_put(target, value, point, frame) for point in points]
+    results = []
+    for s, t, (_, index) in frame.evaluate_all((target.value, target.index), state, trail):
+        point = Result(s, t, None)
+        if value is not None and holds(value):
+            point = _put(target, value, point, frame)
+        elif index is not None and holds(index) and (place := frame.place(target, s)) is not None:
+            point = point._replace(state=bind(s, place, Holder(index)))  # the task is the key
+        results.append(point)
+    return results
 
 
 def _put(target: code.Subscript, value: Value, point: Result, frame: Frame) -> Result:
