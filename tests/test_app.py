@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
+import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
-from leaklint.adapters import pool
+from leaklint.adapters import workers
 from leaklint.adapters.files import read
 from leaklint.app import Options, Run, check, check_stdin
-from leaklint.model.diagnostic import Checked, Failed, Outcome, Skipped
+from leaklint.model.diagnostic import Checked, Failed, Skipped
 from leaklint.model.errors import UserError
 from leaklint.policy.config import Overrides
 
@@ -25,12 +24,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def forking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have worker processes see what a test has changed."""
-    monkeypatch.setattr(pool, "multiprocessing", multiprocessing.get_context("fork"))
 
 
 def project(root: Path, count: int = 5) -> list[str]:
@@ -146,21 +139,17 @@ def test_standard_input_is_configured_like_the_file_it_stands_for(root: Path) ->
 # -- worker processes ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_the_outcome_does_not_depend_on_the_number_of_processes(
-    root: Path, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+def test_the_outcome_does_not_depend_on_the_number_of_processes(root: Path) -> None:
     names = project(root, 20)
     (root / "pyproject.toml").write_text("[tool.leaklint]\nstrict = true\n")
     alone = check(["."], options=Options(), jobs=1)
-    monkeypatch.setattr(pool, "multiprocessing", multiprocessing.get_context(method))
     seen: list[tuple[int, int]] = []
     together = check(["."], options=Options(), jobs=3, on_progress=lambda done, total: seen.append((done, total)))
     assert [outcome.path for outcome in together.outcomes] == names
     assert together == alone
     assert seen == sorted(seen)
     assert seen[-1] == (20, 20)
-    assert multiprocessing.active_children() == []
+    assert len(seen) > 3
 
 
 def test_progress_without_processes(root: Path) -> None:
@@ -170,56 +159,78 @@ def test_progress_without_processes(root: Path) -> None:
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-@pytest.mark.usefixtures("forking")
+DYING = """
+import os, signal
+from leaklint.adapters import workers
+check_file = pool.check_file
+def die(job):
+    name = job.file.path[-6:]
+    if name == "007.py":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "008.py":
+        os.kill(os.getpid(), signal.SIGTERM)
+    if name == "039.py":
+        os._exit(7)
+    return check_file(job)
+pool.check_file = die
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals like these on Windows")
 def test_a_worker_that_dies_costs_the_file_it_was_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = project(root, 40)
-    fatal = {names[7]: signal.SIGKILL, names[8]: signal.SIGTERM, names[39]: None}
-    check_file = pool.check_file
-
-    def die(job: pool.Job) -> Outcome:
-        how = fatal.get(job.file.path)
-        if how is not None:
-            os.kill(os.getpid(), how)
-        elif job.file.path in fatal:
-            os._exit(7)
-        return check_file(job)
-
-    monkeypatch.setattr(pool, "check_file", die)
+    monkeypatch.setattr(workers, "PROGRAM", workers.PROGRAM.replace("answers.write", f"{DYING}\nanswers.write"))
     run = check(["."], options=Options(), jobs=2)
     assert run.failures == (
         Failed(names[7], "the process that checked it died (SIGKILL)", None),
         Failed(names[8], "the process that checked it died (SIGTERM)", None),
         Failed(names[39], "the process that checked it died (exit code 7)", None),
     )
-    assert [path for path, _, _ in findings(run)] == [name for name in names if name not in fatal]
-    assert multiprocessing.active_children() == []
+    assert [path for path, _, _ in findings(run)] == [name for i, name in enumerate(names) if i not in (7, 8, 39)]
 
 
-@pytest.mark.usefixtures("forking")
-def test_without_workers_this_process_does_the_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("program", ["raise SystemExit(3)", "print('x' * 100_000)", "not Python at all"])
+def test_without_workers_this_process_does_the_work(root: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     names = project(root, 10)
-    monkeypatch.setattr(pool, "_work", lambda _: os._exit(3))
+    monkeypatch.setattr(workers, "PROGRAM", program)
     seen: list[tuple[int, int]] = []
     run = check(["."], options=Options(), jobs=2, on_progress=lambda done, total: seen.append((done, total)))
     assert [path for path, _, _ in findings(run)] == names
-    assert seen[-1] == (10, 10)
+    assert seen == [(number, 10) for number in range(1, 11)]
 
 
-def test_an_interrupt_ends_the_workers(root: Path) -> None:
-    project(root, 40)
-
-    def interrupt(_done: int, _total: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        check(["."], options=Options(), jobs=2, on_progress=interrupt)
-    assert multiprocessing.active_children() == []
+@pytest.mark.parametrize("executable", ["", "no/such/python", os.devnull])
+def test_without_an_interpreter_this_process_does_the_work(
+    root: Path, monkeypatch: pytest.MonkeyPatch, executable: str
+) -> None:
+    names = project(root, 10)
+    monkeypatch.setattr(sys, "executable", executable)
+    assert [path for path, _, _ in findings(check(["."], options=Options(), jobs=2))] == names
 
 
-def test_from_a_thread(root: Path) -> None:
-    names = project(root, 40)
-    runs: list[Run] = []
-    thread = threading.Thread(target=lambda: runs.append(check(["."], options=Options(), jobs=1)))
-    thread.start()
-    thread.join()
-    assert [outcome.path for run in runs for outcome in run.outcomes] == names
+def test_what_a_site_prints_at_its_start_does_no_harm(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = project(root, 10)
+    monkeypatch.setattr(workers, "PROGRAM", f"print('Welcome!', flush=True)\n{workers.PROGRAM}")
+    assert [path for path, _, _ in findings(check(["."], options=Options(), jobs=2))] == names
+
+
+def test_nothing_in_the_checked_directory_is_run(root: Path) -> None:
+    project(root, 20)
+    trap = "open('trap', 'w').write(__name__)\nraise SystemExit\n"
+    for name in ("signal.py", "pickle.py", "sitecustomize.py", "anyio/__init__.py", "leaklint/__init__.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(trap)
+    assert len(check(["."], options=Options(), jobs=2).diagnostics) == 20
+    assert not (root / "trap").exists()
+
+
+def test_from_a_coroutine(root: Path) -> None:
+    names = project(root, 10)
+
+    async def run() -> list[list[str]]:
+        here = check(["."], options=Options(), jobs=2)
+        elsewhere = await anyio.to_thread.run_sync(lambda: check(["."], options=Options(), jobs=2))
+        return [[outcome.path for outcome in run.outcomes] for run in (here, elsewhere)]
+
+    assert anyio.run(run) == [names, names]
+    assert anyio.run(run, backend="trio") == [names, names]

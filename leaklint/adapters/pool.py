@@ -19,8 +19,8 @@ __all__ = ["Job", "check_file", "default_jobs", "run", "serve"]
 Progress = Callable[[int, int], None]
 """Called with the number of files done and that of all files."""
 
-FEW = 100
-"""So many files are checked before a second process would have started."""
+FEW = 256
+"""So many files are checked in the time in which worker processes start."""
 
 
 class Job(NamedTuple):

@@ -64,7 +64,7 @@ class Program:
         return found
 
     def family(self, name: str) -> list[str]:
-        """A class and all that may share an instance with it: its bases, what derives from it, and the bases of that."""
+        """A class and all that may share an instance with it: bases, what derives from it, and the bases of that."""
         found = self.ancestors(name)
         queue = [name]
         while queue:

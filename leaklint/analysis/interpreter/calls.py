@@ -46,6 +46,7 @@ from leaklint.catalog import (
     LOOP_DEFERS,
     LOOP_RUNS,
     LOOP_SOON,
+    POPPING,
     REMOVING,
     SPAWN_LIKE,
     VIEWING,
@@ -154,10 +155,12 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
             return []
         case Role.ALL_TASKS if called.state.alive:
             return called.result(Holder(HANDLE))
+        case Role.COLLECT if held is None and len(called.args) == 1 and isinstance(called.args[0], Empty):
+            return called.result(called.args[0])
         case Role.COLLECT if held is not None:
             return called.result(library.collect(called))
-        case Role.PICK if held is not None:
-            return called.result(element_of(held))
+        case Role.PICK if called.args:
+            return called.result(element_of(held if held is not None else called.args[0]))
         case Role.SAME if called.args:
             return called.result(called.args[-1])
         case Role.PARTIAL:
@@ -212,6 +215,8 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
         return [_cancel(called, frame)]
     if isinstance(receiver, Waiter):
         return called.result(receiver if attr == "wait" else None)
+    if isinstance(receiver, Empty) and attr in POPPING:
+        return called.result(element_of(receiver))
     if holds(receiver) and (found := container_method(attr, called, frame)):
         return found
     function = resolved(called.expr.func, frame.function, frame.shared.kinds)

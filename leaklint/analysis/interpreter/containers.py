@@ -55,7 +55,7 @@ def container_method(attr: str, called: Called, frame: Frame) -> list[Result] | 
     if attr == "items":
         return called.result(Holder(Items((None, element))))
     if attr == "keys":
-        return called.result()
+        return called.result(None if keyed else receiver)
     if attr in VIEWING:
         return called.result(Holder(element, keyed=keyed and attr == "copy"))
     if attr in ADDING and isinstance(receiver, Items) and place is not None:

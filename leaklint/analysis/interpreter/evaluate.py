@@ -274,7 +274,8 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
         if state.status is Status.CANCELLED:  # so were the others, and the first to end ends the wait
             frame.leave(Way.ABANDONED, state, trail, span)
     if PathKind.TIMEOUT in waiter.leaves:
-        frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT), trail, span)
+        late = frame.step(span, "at a time-out this wait leaves it running")
+        frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT), (*trail, late), span)
     results = [Result(ended, waited, Items((Holder(HANDLE), Empty())) if waiter.sets else None)]
     if waiter.partial and state.alive:
         timed = waiter.partial is PathKind.TIMEOUT

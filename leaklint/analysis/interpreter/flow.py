@@ -263,8 +263,7 @@ def _emptied(statement: code.While, holding: list[Result], frame: Frame) -> Flow
 
 def _leave_loop(orelse: Block, done: Flow, exits: Exits, frame: Frame) -> Flow:
     broken = exits.take(Way.BREAK)
-    for way, state, trail, span in exits:
-        frame.leave(way, state, trail, span)
+    frame.exits.update(exits)
     return merge(run_block(orelse, done, frame), broken)
 
 
