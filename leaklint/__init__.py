@@ -97,7 +97,8 @@ def check_paths(
 
     The nearest `pyproject.toml` configures each file, unless `isolated` is set. `select`, `ignore` (as in
     `check_source`), `exclude` (patterns in the manner of `.gitignore`) and `strict` override it where they are not
-    None. `jobs` is the number of worker processes; None chooses by the work and the machine.
+    None. `jobs` is the number of worker processes; None chooses by the work and the machine. There are none in a
+    coroutine, whose event loop this stops for as long as it takes: use `asyncio.to_thread(check_paths, ...)` there.
 
     Returns the outcomes of all files, by path. A file that cannot be read is `Failed`, and the others are checked all
     the same.

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
+import signal
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import anyio
 import pytest
 
-from leaklint.adapters import workers
+from leaklint.adapters import pool, workers
 from leaklint.adapters.files import read
 from leaklint.app import Options, Run, check, check_stdin
 from leaklint.model.diagnostic import Checked, Failed, Skipped
@@ -161,7 +168,7 @@ def test_progress_without_processes(root: Path) -> None:
 
 DYING = """
 import os, signal
-from leaklint.adapters import workers
+from leaklint.adapters import pool
 check_file = pool.check_file
 def die(job):
     name = job.file.path[-6:]
@@ -234,3 +241,79 @@ def test_from_a_coroutine(root: Path) -> None:
 
     assert anyio.run(run) == [names, names]
     assert anyio.run(run, backend="trio") == [names, names]
+
+
+# -- interruption --------------------------------------------------------------------------------------------------
+
+COMMAND = "from leaklint.cli import main\nmain()\n"
+SCRIPT = "import sys, leaklint\nprint('once', flush=True)\nleaklint.check_paths(sys.argv[3:], jobs=2)\n"
+"""A program that uses the API, without `if __name__ == "__main__"`."""
+
+
+class Busy(NamedTuple):
+    process: subprocess.Popen[str]
+    pipes: list[BinaryIO]
+
+    def has_ended(self) -> bool:
+        """Whether program and workers have: each worker holds the other end of a pipe."""
+        for pipe in self.pipes:
+            with suppress(BrokenPipeError):
+                pipe.write(b"x")
+                return False
+        return self.process.poll() is not None
+
+
+@pytest.fixture
+def start(root: Path) -> Iterator[Callable[[str], Busy]]:
+    """Start a program in a process group of its own; two workers of it are waiting for pipes to be filled."""
+    with ExitStack() as stack:
+
+        def start(program: str) -> Busy:
+            paths = [root / "a.py", root / "b.py"]
+            for path in paths:
+                os.mkfifo(path)
+            (root / "program").write_text(program)
+            process = subprocess.Popen(
+                [sys.executable, "program", "check", "-j2", "a.py", "b.py"],
+                env={**os.environ, "PYTHONPATH": str(Path(workers.__file__).parents[2])},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            stack.enter_context(process)
+            # opening a pipe waits until the other end is opened
+            return Busy(process, [stack.enter_context(path.open("wb", buffering=0)) for path in paths])
+
+        yield start
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process groups and named pipes on Windows")
+@pytest.mark.parametrize("kill", [os.killpg, os.kill])
+def test_an_interrupt_ends_all_processes_quickly_and_quietly(
+    start: Callable[[str], Busy], kill: Callable[[int, int], None]
+) -> None:
+    busy = start(COMMAND)
+    kill(busy.process.pid, signal.SIGINT)
+    assert busy.process.communicate(timeout=5) == ("", "\n")
+    assert busy.process.returncode == 130
+    assert busy.has_ended()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process groups and named pipes on Windows")
+def test_an_interrupted_script_has_run_once(start: Callable[[str], Busy]) -> None:
+    busy = start(SCRIPT)
+    os.killpg(busy.process.pid, signal.SIGINT)
+    printed, said = busy.process.communicate(timeout=5)
+    assert (printed, said.splitlines()[-1]) == ("once\n", "KeyboardInterrupt")
+    assert busy.has_ended()
+
+
+def test_a_worker_ends_when_nobody_asks_or_listens_any_more(tmp_path: Path) -> None:
+    (tmp_path / "answers").touch()
+    request = pickle.dumps([])
+    answers = io.BytesIO()
+    pool.serve(io.BytesIO(request + request[:3]), answers)
+    assert answers.getvalue() == len(request).to_bytes(8, "big") + request
+    with (tmp_path / "answers").open("rb") as closed:
+        pool.serve(io.BytesIO(request), closed)

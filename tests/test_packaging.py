@@ -41,7 +41,6 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert sorted(re.split(r"[^\w-]", line)[0] for line in run_time) == [
         "anyio",
         "click",
-        "libcst",
         "pathspec",
         "rich",
         "tomli",

@@ -74,7 +74,9 @@ def _sort(call: code.Call, function: code.Function, kinds: Kinds) -> tuple[Sort,
             kind = kinds.of(value, function)
             if kind is not None and kinds.program.method(kind, attr) is not None:
                 return None  # a method of the program: what it does with the task is decided there
-            return _by_receiver(value, kind, attr)
+            verdict = _by_receiver(value, kind, attr)
+            proven = verdict == (Sort.NONE, False) and _is_annotated(call, function, kinds)
+            return (Sort.FREE, True) if proven else verdict
     return None
 
 
@@ -91,6 +93,14 @@ def _by_receiver(receiver: Expr, kind: str | None, method: str) -> tuple[Sort, b
         if (guess is Role.GROUP and method in GROUP_SPAWNS) or method in GROUP_ONLY_SPAWNS:
             return Sort.GROUPED, True
     return (Sort.NONE, False) if method in SPAWN_LIKE else None
+
+
+def _is_annotated(call: code.Call, function: code.Function, kinds: Kinds) -> bool:
+    """Whether the value of a call is assigned to something that is annotated as a task."""
+    for node in walk(function.body, code.Assign):
+        if node.value is call and node.annotation is not None:
+            return kinds.annotated(node.annotation) in (TASK, FUTURE)
+    return False
 
 
 def _is_future(call: code.Call, function: code.Function, kinds: Kinds) -> bool:

@@ -164,20 +164,29 @@ def _fate(ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
         return Verdict(Fate.DROPPED)  # no path leads past the spawn
     if kept:
         verdict = _kept(kept, site, frame)
-        if verdict.fate in (Fate.KEPT, Fate.CANCELLED) and all(
-            not end.state.alive for end in ends if end.way.is_straight
-        ):
+        straight = [end for end in ends if end.way.is_straight]
+        if verdict.fate in (Fate.KEPT, Fate.CANCELLED) and straight and not any(end.state.alive for end in straight):
             return _hazard(alive, frame)  # the function itself waits, where nothing goes wrong
+        if verdict.fate is Fate.KEPT and _all_cancelled(_own_doing(alive)):
+            return replace(_cancelled(_own_doing(alive), frame), handle=verdict.handle, owner=verdict.owner)
         return _hazard(leaks, frame) if leaks and not verdict.fate.leaks and _waited(ends) else verdict
     if leaks:
         return _leaking(leaks, ends, site, frame, depth)
     if handed := next((end for end in alive if end.handed), None):
         return _handed(handed, site, frame, depth)
-    cancelled = [end for end in alive if end.way not in (Way.CANCELLATION, Way.CLOSE)]
-    if cancelled:
+    if cancelled := _own_doing(alive):
         return _cancelled(cancelled, frame)
     joined = next((end for end in ends if end.way.is_straight), ends[0])
     return Verdict(Fate.JOINED, evidence=joined.trail)
+
+
+def _own_doing(ends: list[End]) -> list[End]:
+    """The ends that need nobody to cancel the function or to close the generator."""
+    return [end for end in ends if end.way not in (Way.CANCELLATION, Way.CLOSE)]
+
+
+def _all_cancelled(ends: list[End]) -> bool:
+    return bool(ends) and all(end.state.status is Status.CANCELLED for end in ends)
 
 
 def _waited(ends: list[End]) -> bool:

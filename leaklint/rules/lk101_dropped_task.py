@@ -2,8 +2,9 @@
 
 ## What it does
 
-Reports a spawn whose handle is thrown away at once, or is kept in a local name that is never read again, or is read
-only for things that do not wait (`cancel()` in no path that ends the function, a done-callback, `done()`, logging).
+Reports a spawn whose handle is thrown away at once, or is kept in a name that is never read again (a local name, or a
+variable of the module or of an enclosing function), or in a local one that is read only for things that do not wait
+(`cancel()` in no path that ends the function, a done-callback, `done()`, logging).
 
 ## Why is this bad?
 
@@ -89,6 +90,8 @@ asyncio.run(main())
 - A task group waits for its tasks: the block ends when the last of them has ended, and an error in one cancels the
   others and leaves the block as an exception group. A task that runs for ever must be cancelled before the block ends.
 - A handle that is passed to code outside the project counts as handed over (LK105), even if that code drops it.
+- A task that a private (`_name`) or nested function returns is judged by the caller in the same file that treats it
+  worst. What the callers of a public function do is not looked at.
 - Adding the handle to a set that outlives the function keeps it from the garbage collector, and no more: see LK102.
 
 ## References

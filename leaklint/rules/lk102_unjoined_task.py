@@ -96,6 +96,9 @@ asyncio.run(main())
 
 - The methods of the class and the functions of the file are looked at. A task that code outside the project reaches
   through a public attribute and awaits there is a false alarm: silence it with the reason.
+- Waiting for an event or future counts if a done-callback of the task sets it, or the coroutine in a `finally`; so does
+  polling until the task is done.
+- A container that the object was given belongs to whoever made it: LK105.
 - That an end method exists is enough here. Whether the project calls it is another question.
 - An end that only cancels is LK103.
 

@@ -113,7 +113,7 @@ ADVICE = {
     PathKind.PARTIAL_WAIT: f"or for each pending task, {words.CANCEL_AND_WAIT}",
     PathKind.CANCELLATION: f"or in a `finally`, {words.CANCEL_AND_WAIT}",
 }
-CAUSES = ("this wait ends", "leaves the loop")
+CAUSES = ("this wait", "leaves the loop")
 """The words of the evidence for what leaves a task running without leaving the function at once."""
 
 

@@ -52,7 +52,10 @@ Without AnyIO, take an `asyncio.TaskGroup` (Python 3.11 and newer) in the same w
 
 ## Limits
 
-- Calls of the function that returns the task are not followed yet: the spawn is listed whatever its callers do.
+- A private (`_name`) or nested function that is only ever called is followed to its calls in the same file, and its
+  task gets the fate of the worst of them. Calls of a public function are not followed: the spawn is listed whatever its
+  callers do.
+- A container that the object was given, or that its class never makes, is taken for somebody else's.
 - Passing a handle to a function of the standard library that waits for it (`gather`, `wait`, ...) is no hand-over.
 
 ## References

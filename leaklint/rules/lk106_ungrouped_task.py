@@ -69,8 +69,8 @@ asyncio.run(main())
 
 - Moving a task into a group changes what the program does: an error cancels the other tasks and leaves the block as an
   exception group, and a task that runs for ever must be cancelled before the block ends.
-- A class of the project that waits for its tasks when it is left, and is entered with `async with`, is a group of its
-  own kind: spawns into it are not listed.
+- A class that waits for its tasks when it is left is an owner like any other: its spawns are listed, even if it is only
+  ever entered with `async with`.
 
 ## References
 

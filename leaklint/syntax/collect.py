@@ -190,16 +190,31 @@ class _Collector:
         return code.Param(arg.arg, kind, self.annotation(arg.annotation), self.expr(default) if default else None)
 
     def annotation(self, node: ast.expr | None) -> Expr | None:
-        """An annotation; one written as a string is parsed, its parts take the place of the string."""
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            try:
-                inner = ast.parse(node.value.strip(), mode="eval").body
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
+        """An annotation; what is written in it as a string is parsed, its parts take the place of the string."""
+        match node:
+            case None:
                 return None
-            for part in ast.walk(inner):
-                ast.copy_location(part, node)
-            return self.expr(inner)
-        return self.expr(node) if node is not None else None
+            case ast.Constant(value=str(written)):
+                return self.quoted(written, node)
+            case ast.Subscript(value=value, slice=index):
+                return code.Subscript(self.expr(value), self.annotation(index) or self.expr(index), self.span(node))
+            case ast.Tuple(elts=elts):
+                return code.Display(
+                    "tuple", tuple(self.annotation(e) or self.expr(e) for e in elts), (), self.span(node)
+                )
+            case ast.BinOp(left=left, right=right):
+                sides = (self.annotation(left) or self.expr(left), self.annotation(right) or self.expr(right))
+                return code.Operation(sides, self.span(node))
+        return self.expr(node)
+
+    def quoted(self, written: str, place: ast.expr) -> Expr | None:
+        try:
+            inner = ast.parse(written.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        for part in ast.walk(inner):
+            ast.copy_location(part, place)
+        return self.annotation(inner) if not isinstance(inner, ast.Constant) else None
 
     # -- positions -----------------------------------------------------------------------------------------------
 

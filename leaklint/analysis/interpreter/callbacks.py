@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.analysis.interpreter.frame import Frame
-from leaklint.analysis.interpreter.state import Closure, Value
+from leaklint.analysis.interpreter.state import Closure, Holder, Items, Value, Waiter
 from leaklint.analysis.kinds import receiver
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import ADDING, SETTING
@@ -21,6 +21,8 @@ def set_by_callback(callback: Expr, value: Value | None, frame: Frame) -> Iterat
             yield from _set_in(function)
         case code.Name() if isinstance(value, Closure):
             yield from _set_in(value.function)
+        case code.Name(id=name) if (made := _made_here(name, frame.function)) is not None:
+            yield from set_by_callback(made, None, frame)
         case code.Name() | code.Global() | code.Attribute():
             called = resolved(callback, frame.function, frame.shared.kinds)
             if called is not None:
@@ -35,16 +37,39 @@ def set_by_callback(callback: Expr, value: Value | None, frame: Frame) -> Iterat
                 yield from (bound[e.id] for e in _set_in(setter) if isinstance(e, code.Name) and e.id in bound)
 
 
+def _made_here(name: str, function: code.Function) -> Expr | None:
+    """The partial or lambda that a name is bound to, if that is all it is ever bound to."""
+    values = [
+        node.value
+        for node in walk(function.body, code.Assign)
+        if any(isinstance(target, code.Name) and target.id == name for target in node.targets)
+    ]
+    only = values[0] if len(values) == 1 else None
+    return only if isinstance(only, code.Call | code.Lambda) else None
+
+
+def is_set_elsewhere(signal: Expr, frame: Frame) -> bool:
+    """Whether the function, or one nested in it, sets an event or future in more than one place."""
+    inside = f"{frame.function.qualname}."
+    everything = (scope for module in frame.shared.program.modules for scope in module.functions)
+    scopes = [s for s in everything if s is frame.function or s.qualname.startswith(inside)]
+    setters = (node for scope in scopes for node in walk(scope.body, code.Attribute) if node.attr in SETTING)
+    return sum(text(node.value) == text(signal) for node in setters) > 1
+
+
 def _set_in(function: code.Function) -> Iterator[Expr]:
     for call in walk(function.body, code.Call):
         if isinstance(call.func, code.Attribute) and call.func.attr in SETTING:
             yield call.func.value
 
 
-def containers_of(signal: Expr, function: code.Function) -> Iterator[str]:
-    """The local containers that a function puts an event or future into."""
+def containers_of(signal: Expr, waiter: Waiter, function: code.Function) -> Iterator[tuple[str, Value]]:
+    """The local containers that a function puts an event or future into, alone or in a tuple, and what they hold."""
     for call in walk(function.body, code.Call):
         match call:
             case code.Call(func=code.Attribute(value=code.Name(id=name), attr=attr), args=[given]) if attr in ADDING:
                 if text(given) == text(signal):
-                    yield name
+                    yield name, Holder(waiter)
+                elif isinstance(given, code.Display) and text(signal) in map(text, given.items):
+                    parts = tuple(waiter if text(item) == text(signal) else None for item in given.items)
+                    yield name, Holder(Items(parts))

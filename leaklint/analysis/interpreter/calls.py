@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from leaklint.analysis.interpreter import library
-from leaklint.analysis.interpreter.callbacks import containers_of, set_by_callback
+from leaklint.analysis.interpreter.callbacks import containers_of, is_set_elsewhere, set_by_callback
 from leaklint.analysis.interpreter.called import Called
 from leaklint.analysis.interpreter.containers import add, container_method
 from leaklint.analysis.interpreter.frame import Frame, bind
@@ -271,12 +271,14 @@ def _signalled(called: Called, frame: Frame) -> Result:
     state = called.state
     for callback, value in zip(called.expr.args, called.args, strict=True):
         for target in set_by_callback(callback, value, frame):
+            if is_set_elsewhere(target, frame):
+                continue
             place = frame.place(target, state)
             if place is not None and not holds(state.get(place)):
                 waiter = Waiter(frozenset({PathKind.CANCELLATION}))
                 state = bind(state, place, waiter)
-                for container in containers_of(target, frame.function):
-                    state = bind(state, frame.name_place(container), Holder(waiter))
+                for container, held in containers_of(target, waiter, frame.function):
+                    state = bind(state, frame.name_place(container), held)
     return Result(state, called.trail, None)
 
 
