@@ -239,5 +239,5 @@ ALTERING = ADDING | REMOVING | EMPTYING | POPPING
 EXPLORING = frozenset({"isdisjoint", "issubset", "issuperset", "index", "count", "__contains__"})
 """Methods that ask a container about what they are given."""
 
-SPAWN_WORDS = (b"create_task", b"ensure_future", b"start_soon", b"asyncio.Task(", b"import Task", b"open_nursery")
+SPAWN_WORDS = (b"create_task", b"ensure_future", b"start_soon", b"open_nursery", b"Task(", b"Task as ")
 """A file without any of these holds no spawn."""

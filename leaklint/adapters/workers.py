@@ -7,6 +7,7 @@ not run again. `anyio.to_process` and the methods of `multiprocessing` that do n
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import signal
 import subprocess
@@ -54,7 +55,10 @@ def check_in_workers(jobs: Sequence[Job], *, count: int, on_progress: Callable[[
     batches = [range(start, min(start + size, len(jobs))) for start in range(0, len(jobs), size)]
     work = _Work(jobs, {}, batches[::-1], on_progress)
     if sys.executable and not _in_event_loop():
-        anyio.run(work.share, min(count, MOST_WORKERS))
+        try:
+            anyio.run(work.share, min(count, MOST_WORKERS))
+        except asyncio.CancelledError:  # so Ctrl-C is called on Python 3.10
+            raise KeyboardInterrupt from None
     return work.outcomes
 
 

@@ -41,7 +41,7 @@ _GIVES_AWAY, _LEAVES, _CANCELS, _HANDS_ON, WAITS = 1, 2, 3, 4, 5
 def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shared) -> Effect:
     """The best that any function of the program does with a task kept at a place."""
     best = KEEPS
-    for function in _candidates(place, spawner, shared):
+    for function in candidates(place, spawner, shared):
         effect = effect_of(function, place, value, shared)
         if effect.rank > best.rank:
             best = effect
@@ -50,7 +50,8 @@ def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shar
     return best
 
 
-def _candidates(place: Place, spawner: code.Function, shared: Shared) -> list[code.Function]:
+def candidates(place: Place, spawner: code.Function, shared: Shared) -> list[code.Function]:
+    """The functions that may reach what is kept at a place, in the order in which they are asked."""
     program = shared.program
     if place.scope == GLOBAL:
         return program.mentioning(place.name)

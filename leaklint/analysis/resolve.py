@@ -32,6 +32,8 @@ def call_sites(function: code.Function, kinds: Kinds) -> list[tuple[code.Functio
     """
     found: list[tuple[code.Function, Expr]] = []
     for caller in kinds.program.mentioning(function.name):
+        if caller is function:
+            continue
         calls = [call for call in walk(caller.body, code.Call) if resolved(call.func, caller, kinds) is function]
         called = {id(call.func) for call in calls}
         for node in walk(caller.body, (code.Name, code.Global, code.Attribute)):

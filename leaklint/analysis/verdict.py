@@ -23,6 +23,7 @@ from leaklint.analysis.interpreter.state import (
     Status,
     Trail,
     Value,
+    Waiter,
     Way,
     field,
     field_owner,
@@ -30,7 +31,7 @@ from leaklint.analysis.interpreter.state import (
     is_kept,
 )
 from leaklint.analysis.kinds import pairs
-from leaklint.analysis.owners import KEEPS, WAITS, Effect, best_effect
+from leaklint.analysis.owners import KEEPS, WAITS, Effect, best_effect, candidates
 from leaklint.analysis.resolve import call_sites
 from leaklint.analysis.signals import signal_effect
 from leaklint.analysis.spawns import Sort, Spawn
@@ -224,6 +225,8 @@ def _hazard(leaks: list[End], frame: Frame) -> Verdict:
         (end for end in leaks if (end.kind) in kinds),
         key=lambda end: (paths.index(end.kind), end.span),
     )
+    if first.trail and first.trail[-1].span == first.span:
+        return Verdict(Fate.HAZARD, paths, first.trail)  # the last step says it already
     last = frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on")
     return Verdict(Fate.HAZARD, paths, (*first.trail, last))
 
@@ -316,11 +319,12 @@ def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
         best = max(best, signal, key=lambda effect: effect.rank)
     if best is KEEPS and any(each.handed for each in kept):
         return Verdict(Fate.HANDED, evidence=end.trail)
-    handle = _place_text(chosen, site.function)
+    named = [place for place in sorted(places) if not isinstance(places[place], Waiter)]
+    handle = _place_text(chosen if chosen in named or not named else named[0], site.function)
     if best is KEEPS and not _in_view(chosen, places[chosen], frame):
         unseen = frame.step(site.span, "what keeps it belongs to something that is not in view")
         return Verdict(Fate.HANDED, evidence=(*end.trail, unseen), handle=handle)
-    if best is KEEPS and _is_unread(chosen, frame):
+    if best is KEEPS and _is_unread(chosen, site.function, frame):
         return Verdict(Fate.DROPPED, evidence=end.trail, handle=handle)
     owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == GLOBAL else None)
     evidence = (*end.trail, *best.evidence, *(_nobody(owner, frame) if best is KEEPS else ()))
@@ -335,11 +339,11 @@ def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:
         yield Step(frame.shared.program.paths[scope.qualname], scope.span, message)
 
 
-def _is_unread(place: Place, frame: Frame) -> bool:
+def _is_unread(place: Place, spawner: code.Function, frame: Frame) -> bool:
     """Whether a variable of the module or of an enclosing function only ever gets the handle."""
     if place.scope not in (GLOBAL, CELL):
         return False
-    return not any(_reads(place.name, scope) for scope in frame.shared.program.mentioning(place.name))
+    return not any(_reads(place.name, scope) for scope in candidates(place, spawner, frame.shared))
 
 
 def _reads(name: str, scope: code.Function) -> bool:

@@ -65,6 +65,7 @@ class _Collector:
         self.depth = 0
         self.ascii = source.text.isascii()
         self.offsets: dict[int, list[int]] = {}
+        self.lambdas: dict[ast.Lambda, code.Function] = {}
         # places are kept for scopes in the order in which they begin, and filled when they are left
         self.functions: list[code.Function | None] = []
         self.classes: list[code.Class | None] = []
@@ -140,15 +141,16 @@ class _Collector:
         )
 
     def lambda_(self, node: ast.Lambda) -> code.Function:
-        span = self.span(node)
-        return self.scope(
-            "lambda",
-            f"{self.scopes[-1].qualname}.<lambda>",
-            [node.body],
-            lambda: (code.Return(self.expr(node.body), self.span(node.body)),),
-            span=span,
-            arguments=node.args,
-        )
+        if node not in self.lambdas:  # one in a default is met twice: as a parameter's, and where the `def` stands
+            self.lambdas[node] = self.scope(
+                "lambda",
+                f"{self.scopes[-1].qualname}.<lambda>",
+                [node.body],
+                lambda: (code.Return(self.expr(node.body), self.span(node.body)),),
+                span=self.span(node),
+                arguments=node.args,
+            )
+        return self.lambdas[node]
 
     def class_(self, node: ast.ClassDef) -> code.Class:
         qualname = f"{self.scopes[-1].qualname}.{node.name}"
@@ -348,7 +350,7 @@ class _Collector:
     def expr(self, node: ast.expr) -> Expr:
         self.depth += 1
         try:
-            return self.lower(node) if self.depth < DEEPEST else self.flat(node)
+            return self.lower(node) if self.depth < DEEPEST or _is_shallow(node) else self.flat(node)
         finally:
             self.depth -= 1
 
@@ -473,6 +475,15 @@ def _children(node: ast.AST) -> list[ast.expr]:
         elif isinstance(child, ast.keyword):
             found.append(child.value)
     return found
+
+
+def _is_shallow(node: ast.expr) -> bool:
+    """Whether an expression is a name with a few attributes: what a call needs to be known by."""
+    inner: ast.expr = node
+    for _ in range(9):
+        if isinstance(inner, ast.Attribute):
+            inner = inner.value
+    return isinstance(inner, ast.Name)
 
 
 def _height(node: ast.expr) -> int:

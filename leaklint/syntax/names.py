@@ -38,10 +38,6 @@ class Scope:
     stars: list[str] = field(default_factory=list)
     free: set[str] = field(default_factory=set)
 
-    @property
-    def is_function(self) -> bool:
-        return self.kind in ("function", "lambda")
-
 
 def scan(body: Sequence[ast.AST], kind: str, qualname: str, *, package: str) -> Scope:
     """What the statements of one scope bind, scopes within left out.

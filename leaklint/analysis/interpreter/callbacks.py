@@ -25,8 +25,10 @@ def set_by_callback(callback: Expr, value: Value | None, frame: Frame) -> Iterat
             yield from set_by_callback(made, None, frame)
         case code.Name() | code.Global() | code.Attribute():
             called = resolved(callback, frame.function, frame.shared.kinds)
-            if called is not None:
-                yield from (target for target in _set_in(called) if isinstance(target, code.Attribute))
+            for target in _set_in(called) if called is not None else ():
+                shared = isinstance(target, code.Name) and called is not None and target.id in called.free_names
+                if shared or isinstance(target, code.Attribute):
+                    yield target
         case code.Call(func=code.Global(path="functools.partial"), args=[target, *given]):
             setter = resolved(target, frame.function, frame.shared.kinds)
             if setter is not None:

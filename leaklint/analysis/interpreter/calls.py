@@ -268,7 +268,7 @@ def birth(point: Result, frame: Frame) -> list[Result]:
 
 def _signalled(called: Called, frame: Frame) -> Result:
     """A done-callback that sets an event or a future: to wait for that is to wait for the task."""
-    state = called.state
+    state, trail = called.state, called.trail
     for callback, value in zip(called.expr.args, called.args, strict=True):
         for target in set_by_callback(callback, value, frame):
             if is_set_elsewhere(target, frame):
@@ -277,9 +277,10 @@ def _signalled(called: Called, frame: Frame) -> Result:
             if place is not None and not holds(state.get(place)):
                 waiter = Waiter(frozenset({PathKind.CANCELLATION}))
                 state = bind(state, place, waiter)
+                trail = (*trail, frame.step(called.expr.span, f"its end sets `{text(target)}`"))
                 for container, held in containers_of(target, waiter, frame.function):
                     state = bind(state, frame.name_place(container), held)
-    return Result(state, called.trail, None)
+    return Result(state, trail, None)
 
 
 def _cancel(called: Called, frame: Frame) -> Result:

@@ -20,6 +20,7 @@ from leaklint.analysis.interpreter.state import (
     Place,
     Result,
     State,
+    Status,
     Trail,
     Value,
     Way,
@@ -243,9 +244,16 @@ def _while(statement: code.While, flow: Flow, frame: Frame) -> Flow:
             for state, trail in flow.items():
                 holding, failing = branch(statement.test, state, trail, frame)
                 true += holding
-                done = merge(done, to_flow(failing), _emptied(statement, holding, frame))
+                done = merge(done, _polled(statement, failing), _emptied(statement, holding, frame))
             flow = merge(run_block(statement.body, to_flow(true), frame), exits.take(Way.CONTINUE))
     return _leave_loop(statement.orelse, done, exits, frame)
+
+
+def _polled(statement: code.While, failing: list[Result]) -> Flow:
+    """`while not t.done(): await ...`: the loop that polls a task waits for it."""
+    polls = any(True for _ in walk(statement.body, code.Await))
+    seen = (p._replace(state=p.state.ended()) if polls and p.state.status is Status.SEEN_DONE else p for p in failing)
+    return to_flow(seen)
 
 
 def _emptied(statement: code.While, holding: list[Result], frame: Frame) -> Flow:
