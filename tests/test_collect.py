@@ -14,7 +14,8 @@ from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
 from leaklint.model.walk import text, walk
-from leaklint.syntax.collect import DEEPEST, LONGEST, MOST_ITEMS, collect
+from leaklint.syntax.collect import collect
+from leaklint.syntax.expressions import DEEPEST, LONGEST, MOST_ITEMS
 from leaklint.syntax.source import Source, read_source
 
 

@@ -25,8 +25,6 @@ from leaklint.model.diagnostic import Failed, Outcome
 
 __all__ = ["check_in_workers"]
 
-MOST_WORKERS = 60
-"""Windows can wait for no more than 63 things at once."""
 MOST_IN_BATCH = 32
 
 READY = b"\nleaklint is ready\n"
@@ -41,8 +39,8 @@ answers.flush()
 serve(requests, answers)
 """
 
-_LOST = (anyio.BrokenResourceError, anyio.DelimiterNotFound, anyio.EndOfStream, anyio.IncompleteRead, OSError)
-"""A worker that is not there any more, or never was."""
+_GONE = (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead, OSError)
+"""Said by the streams of a process that has ended."""
 
 
 def check_in_workers(jobs: Sequence[Job], *, count: int, on_progress: Callable[[int, int], None]) -> dict[int, Outcome]:
@@ -56,7 +54,7 @@ def check_in_workers(jobs: Sequence[Job], *, count: int, on_progress: Callable[[
     work = _Work(jobs, {}, batches[::-1], on_progress)
     if sys.executable and not _in_event_loop():
         try:
-            anyio.run(work.share, min(count, MOST_WORKERS))
+            anyio.run(work.share, count)
         except asyncio.CancelledError:  # so Ctrl-C is called on Python 3.10
             raise KeyboardInterrupt from None
     return work.outcomes
@@ -91,15 +89,20 @@ class _Work:
         started = True
         while self.waiting and started:
             try:
-                process = await anyio.open_process([sys.executable, "-I", "-c", PROGRAM], stderr=subprocess.DEVNULL)
+                process = await anyio.open_process(
+                    [sys.executable, "-I", "-c", PROGRAM],
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is not for the workers: they are killed when this is cancelled
+                )
             except (OSError, NotImplementedError):
                 return
             async with process:
                 try:
                     started = await self.instruct(process)
                 finally:
-                    with suppress(ProcessLookupError):
+                    with anyio.CancelScope(shield=True), suppress(ProcessLookupError):
                         process.kill()
+                        await process.wait()
 
     async def instruct(self, process: Process) -> bool:
         """Hand a worker batch after batch; False if it never started."""
@@ -117,7 +120,9 @@ class _Work:
                 length = int.from_bytes(await replies.receive_exactly(8), "big")
                 self.outcomes.update(zip(batch, pickle.loads(await replies.receive_exactly(length)), strict=True))
                 self.on_progress(len(self.outcomes), len(self.jobs))
-        except _LOST:
+        except anyio.DelimiterNotFound:
+            return False
+        except _GONE:
             self.see_to(batch, await process.wait())
         return bool(batch)
 
