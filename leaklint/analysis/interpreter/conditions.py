@@ -139,6 +139,17 @@ def _branch_compare(test: code.Compare, state: State, trail: Trail, frame: Frame
     return true, false
 
 
+def counted(test: Expr) -> Expr:
+    """The container whose length a condition asks to be more than nothing; any other condition as it is."""
+    match test:
+        case code.Compare(left=code.Call(func=code.Global(path="builtins.len"), args=[inner]), op=op, right=right):
+            asked = (op, right.value if isinstance(right, code.Constant) else None)
+            return inner if asked in ((">", 0), ("!=", 0), (">=", 1)) else test
+        case code.Call(func=code.Global(path="builtins.len" | "builtins.bool"), args=[inner]):
+            return inner
+    return test
+
+
 def _branch_len(
     test: code.Compare, counted: Expr, op: str, right: Expr, state: State, trail: Trail, frame: Frame
 ) -> Branches:

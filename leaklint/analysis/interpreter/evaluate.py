@@ -280,7 +280,7 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
     if waiter.partial and state.alive:
         timed = waiter.partial is PathKind.TIMEOUT
         why = "this wait ends at a time-out" if timed else "this wait ends with the first task"
-        left = (*trail, frame.step(span, f"{why}, others may still run"))
+        left = (*trail, frame.step(span, f"{why}, {'it' if waiter.size == 1 else 'others'} may still run"))
         # when the first of two has ended, the other one is all that is pending
         pair = waiter.size == 2 and not timed
         pending = Items((HANDLE,)) if pair else Holder(HANDLE)

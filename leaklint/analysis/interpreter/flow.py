@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.interpreter.conditions import branch
+from leaklint.analysis.interpreter.conditions import branch, counted
 from leaklint.analysis.interpreter.contexts import run_with
 from leaklint.analysis.interpreter.evaluate import suspend
 from leaklint.analysis.interpreter.frame import MOST_STATES, Frame, assume_value, bind
@@ -244,28 +244,32 @@ def _while(statement: code.While, flow: Flow, frame: Frame) -> Flow:
             for state, trail in flow.items():
                 holding, failing = branch(statement.test, state, trail, frame)
                 true += holding
-                done = merge(done, _polled(statement, failing), _emptied(statement, holding, frame))
+                done = merge(done, _polled(statement, failing, frame), _emptied(statement, holding, frame))
             flow = merge(run_block(statement.body, to_flow(true), frame), exits.take(Way.CONTINUE))
     return _leave_loop(statement.orelse, done, exits, frame)
 
 
-def _polled(statement: code.While, failing: list[Result]) -> Flow:
+def _polled(statement: code.While, failing: list[Result], frame: Frame) -> Flow:
     """`while not t.done(): await ...`: the loop that polls a task waits for it."""
-    polls = any(True for _ in walk(statement.body, code.Await))
-    seen = (p._replace(state=p.state.ended()) if polls and p.state.status is Status.SEEN_DONE else p for p in failing)
-    return to_flow(seen)
+    if not any(True for _ in walk(statement.body, code.Await)):
+        return to_flow(failing)
+    polls = frame.act(statement.span, "polls until it is done")
+    return to_flow(
+        Result(p.state.ended(), (*p.trail, polls), None) if p.state.status is Status.SEEN_DONE else p for p in failing
+    )
 
 
 def _emptied(statement: code.While, holding: list[Result], frame: Frame) -> Flow:
     """`while tasks: await ...`: the loop that polls a container ends when its tasks have ended and left it."""
-    if not isinstance(statement.test, code.Name | code.Attribute | code.Global):
+    container = counted(statement.test)
+    if not isinstance(container, code.Name | code.Attribute | code.Global):
         return {}
     if not any(True for _ in walk(statement.body, code.Await)):
         return {}
     return {
-        point.state.ended(): (*point.trail, frame.act(statement.test.span, "polls until it is gone"))
+        point.state.ended(): (*point.trail, frame.act(statement.span, "polls until it is gone"))
         for point in holding
-        if isinstance(point.value, Holder | Handle)
+        if any(isinstance(r.value, Holder | Handle) for r in frame.evaluate(container, point.state, point.trail))
     }
 
 
