@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leaklint.adapters import pool
-from leaklint.adapters.files import Exclusion, File, discover, read
+from leaklint.adapters.files import Exclusion, File, discover, is_excluded, read
 from leaklint.adapters.projects import Layout, Project, display_path, working_directory
 from leaklint.engine import check_source
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Outcome, Reported
@@ -26,6 +26,8 @@ class Options:
     """Go before what the configuration says. Patterns to exclude are relative to the working directory."""
     isolated: bool = False
     """No configuration is read."""
+    force_exclude: bool = False
+    """What is excluded is left out even if it is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ def check(
     Raises `UserError` for a path that does not exist and for a mistake in a configuration.
     """
     configuration = _Configuration(options)
-    found = discover(paths, exclusion_for=configuration.exclusion, layout=configuration.layout)
+    found = discover(
+        paths, exclusion_for=configuration.exclusion, layout=configuration.layout, force=options.force_exclude
+    )
     work = [pool.Job(file, configuration.settings(Path(file.location).parent)) for file in found.files]
     outcomes = [*found.failures, *pool.run(work, workers=jobs, on_progress=on_progress)]
     return Run(
@@ -93,6 +97,8 @@ def check_stdin(data: bytes, *, filename: str, options: Options) -> Run:
     configuration = _Configuration(options)
     location = working_directory() / filename
     path = display_path(location)
+    if options.force_exclude and is_excluded(str(location), exclusion_for=configuration.exclusion):
+        return Run(())
     settings = configuration.settings(location.parent)
     module = configuration.layout.module_name(location)
     outcome = check_source(data, path=path, module=module, settings=settings, always_parse=True)

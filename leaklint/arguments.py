@@ -108,6 +108,12 @@ FILES = options(
         "split by commas.",
     ),
     option(
+        "--force-exclude",
+        heading="File selection",
+        is_flag=True,
+        help="Leave out what is excluded even if it is named (by pre-commit, for instance).",
+    ),
+    option(
         "--stdin-filename",
         heading="File selection",
         metavar="PATH",
@@ -149,6 +155,7 @@ class Request:
     paths: tuple[str, ...]
     format: str
     exclude: tuple[str, ...] | None
+    force_exclude: bool
     stdin_filename: str | None
     isolated: bool
     color: str

@@ -88,7 +88,9 @@ CATALOG: dict[str, Entry] = {
         "builtins.list builtins.tuple builtins.set builtins.frozenset builtins.dict builtins.sorted builtins.reversed "
         "builtins.iter builtins.enumerate builtins.zip builtins.filter builtins.map",
     ),
-    **_rows(Role.COLLECT, _ITERTOOLS, "itertools.chain itertools.islice itertools.cycle itertools.tee"),
+    **_rows(
+        Role.COLLECT, _ITERTOOLS, "itertools.chain itertools.islice itertools.cycle itertools.tee itertools.groupby"
+    ),
     **_rows(Role.COLLECT, _COLLECTIONS, "collections.deque collections.OrderedDict"),
     **_rows(Role.PICK, _BUILTINS, "builtins.next builtins.min builtins.max"),
     **_rows(Role.SAME, "https://docs.python.org/3/library/typing.html", "typing.cast typing_extensions.cast"),
@@ -214,7 +216,7 @@ HARMLESS_METHODS = (
     remove_done_callback setdefault cancel set_result set_exception stop get_event_loop get_running_loop
     difference_update intersection_update bit_length is_alive is_closing get_extra_info isdisjoint issubset
     create_task ensure_future start_soon create_future
-    expired reschedule when items keys values copy as_posix partition rpartition title casefold isdigit""".split()
+    reset expired reschedule when items keys values copy as_posix partition rpartition title casefold isdigit""".split()
     )
     | LOGGING
     | ADDING

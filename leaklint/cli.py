@@ -213,7 +213,8 @@ def _run(request: Request) -> Run:
         with _waiting(shown=not request.terse) as note:
             run = app.check(paths, options=options, jobs=request.jobs, on_progress=note)
     if not run.outcomes and not request.terse:
-        _say(f"no Python files found in {', '.join(paths)}", "warning")
+        remaining = " that are not excluded" if request.force_exclude else ""
+        _say(f"no Python files found in {', '.join(paths) or request.stdin_filename}{remaining}", "warning")
     if request.verbose:
         files = "1 file" if len(run.outcomes) == 1 else f"{len(run.outcomes)} files"
         _say(f"{files} looked at in {time.monotonic() - started:.2f} s")
@@ -232,6 +233,7 @@ def _app_options(request: Request) -> Options:
             strict=request.strict,
         ),
         isolated=request.isolated,
+        force_exclude=request.force_exclude,
     )
 
 

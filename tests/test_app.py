@@ -8,6 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -263,6 +264,15 @@ class Busy(NamedTuple):
         return self.process.poll() is not None
 
 
+def opened(pipe: Path, process: subprocess.Popen[str]) -> BinaryIO:
+    """A pipe to write to, as soon as a worker of the process has opened its other end."""
+    while process.poll() is None:
+        with suppress(OSError):
+            return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "wb", buffering=0)
+        time.sleep(0.01)
+    raise AssertionError(process.communicate())
+
+
 @pytest.fixture
 def start(root: Path) -> Iterator[Callable[[str], Busy]]:
     """Start a program in a process group of its own; two workers of it are waiting for pipes to be filled."""
@@ -275,15 +285,14 @@ def start(root: Path) -> Iterator[Callable[[str], Busy]]:
             (root / "program").write_text(program)
             process = subprocess.Popen(
                 [sys.executable, "program", "check", "-j2", "a.py", "b.py"],
-                env={**os.environ, "PYTHONPATH": str(Path(workers.__file__).parents[2])},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(workers.__file__).parents[2]), *sys.path])},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
             )
             stack.enter_context(process)
-            # opening a pipe waits until the other end is opened
-            return Busy(process, [stack.enter_context(path.open("wb", buffering=0)) for path in paths])
+            return Busy(process, [stack.enter_context(opened(path, process)) for path in paths])
 
         yield start
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import contextvars
 import datetime as dt
 import importlib
 import logging
@@ -154,7 +155,7 @@ def test_methods_exist(names: frozenset[str], types: tuple[type, ...], others: s
 
 
 def test_methods_that_cannot_fail_exist() -> None:
-    types = (*CONTAINERS, *OBJECTS, *VALUES, *GROUPS, logging.Logger, contextlib.AsyncExitStack)
+    types = (*CONTAINERS, *OBJECTS, *VALUES, *GROUPS, logging.Logger, contextlib.AsyncExitStack, contextvars.ContextVar)
     others = {
         *("trace", "success"),  # of loguru
         *("ensure_future", "get_event_loop", "get_running_loop"),  # of asyncio itself, whatever it is called

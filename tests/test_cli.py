@@ -386,6 +386,24 @@ def test_configuration(leaklint: Leaklint, tmp_path: Path) -> None:
     )
 
 
+def test_excluded_files_that_are_named(leaklint: Leaklint, tmp_path: Path) -> None:
+    for name in ("a.py", "build/b.py", "pkg/c.py", "pkg/gen/d.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(DROPPED)
+    (tmp_path / "pkg/pyproject.toml").write_text('[tool.leaklint]\nexclude = ["gen"]\n')
+    given = ("check", "-q", "--format", "concise", "a.py", "build/b.py", "pkg/c.py", "pkg/gen/d.py")
+    every = "".join(line(name) for name in given[4:])
+    assert leaklint(*given) == (1, every, "")
+    assert leaklint(*given, "--force-exclude") == (1, line("a.py") + line("pkg/c.py"), "")
+    assert leaklint(*given, "--force-exclude", "--exclude", "a.py") == (1, line("pkg/c.py") + line("pkg/gen/d.py"), "")
+    passed = "All checks passed! 0 files checked.\n"
+    warning = "leaklint: warning: no Python files found in build/b.py that are not excluded\n"
+    assert leaklint("check", "--force-exclude", "build/b.py") == (0, passed, warning)
+    stdin = ("check", "--force-exclude", "--format", "concise", "--stdin-filename")
+    assert leaklint(*stdin, "build/b.py", stdin=DROPPED) == (0, passed, warning)
+    assert leaklint(*stdin, "pkg/new.py", "-q", stdin=DROPPED) == (1, line("pkg/new.py"), "")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

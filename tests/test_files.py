@@ -31,12 +31,12 @@ def make(root: Path, *names: str) -> None:
         path.write_text("")
 
 
-def found(*paths: str, exclude: tuple[str, ...] = ()) -> Discovery:
-    return discover(paths, exclusion_for=lambda _: Exclusion(str(Path.cwd()), exclude), layout=Layout())
+def found(*paths: str, exclude: tuple[str, ...] = (), force: bool = False) -> Discovery:
+    return discover(paths, exclusion_for=lambda _: Exclusion(str(Path.cwd()), exclude), layout=Layout(), force=force)
 
 
-def names(*paths: str, exclude: tuple[str, ...] = ()) -> list[str]:
-    discovery = found(*paths, exclude=exclude)
+def names(*paths: str, exclude: tuple[str, ...] = (), force: bool = False) -> list[str]:
+    discovery = found(*paths, exclude=exclude, force=force)
     assert discovery.failures == ()
     return [file.path for file in discovery.files]
 
@@ -105,6 +105,31 @@ def test_configured_exclusions(root: Path) -> None:
 def test_exclusions_never_look_above_their_root(root: Path) -> None:
     make(root, "a.py")
     assert names(".", exclude=("work", "/work", root.parent.name)) == ["a.py"]
+
+
+def test_what_is_named_can_be_left_out_too(root: Path) -> None:
+    make(root, "a.py", "a_pb2.py", "build/b.py", "pkg/venv/lib/c.py", "pkg/d.py", "out/e.py", "gen/f.py", "gen/g.py")
+    (root / ".gitignore").write_text("out/\n")
+    (root / "pkg/.gitignore").write_text("d.py\n")
+    exclude = ("*_pb2.py", "gen/*", "!gen/g.py")
+    given = [str(path) for path in root.rglob("*.py")] + ["build", "pkg/venv", "out", "gen", "../work", "odd.txt"]
+    (root / "odd.txt").touch()
+    assert names(*given, exclude=exclude, force=True) == ["a.py", "gen/g.py", "odd.txt"]
+    assert names("pkg/d.py", "pkg", "build", "out/e.py", force=True) == []
+
+
+@pytest.mark.parametrize("folder", ["build", "dist/venv", "site-packages/work"])
+def test_the_way_to_a_project_is_never_held_against_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    make(root, f"{folder}/a.py", f"{folder}/pkg/b.py", f"{folder}/build/c.py", "dist/d.py", "e.py")
+    (root / ".git").mkdir()
+    (root / ".gitignore").write_text("build/\ndist\n")
+    monkeypatch.chdir(root / folder)
+    assert names(".", str(root / folder), "a.py", "pkg/b.py", "build/c.py", force=True) == ["a.py", "pkg/b.py"]
+    assert names("a.py", "pkg/b.py", exclude=(folder, "build", "work"), force=True) == ["a.py", "pkg/b.py"]
+    above = [os.path.relpath(root / name) for name in ("e.py", "dist/d.py")]
+    assert names(*above, force=True) == sorted(above)
 
 
 def test_a_faulty_pattern(root: Path) -> None:

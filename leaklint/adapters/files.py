@@ -17,7 +17,7 @@ from leaklint.adapters.projects import Layout, display_path
 from leaklint.model.diagnostic import Failed
 from leaklint.model.errors import UserError
 
-__all__ = ["Discovery", "Exclusion", "File", "discover", "read"]
+__all__ = ["Discovery", "Exclusion", "File", "discover", "is_excluded", "read"]
 
 SUFFIXES = (".py", ".pyw")
 NEVER_ENTERED = frozenset(
@@ -62,7 +62,9 @@ class Exclusion:
     patterns: tuple[str, ...]
 
 
-def discover(paths: Iterable[str], *, exclusion_for: Callable[[str], Exclusion], layout: Layout) -> Discovery:
+def discover(
+    paths: Iterable[str], *, exclusion_for: Callable[[str], Exclusion], layout: Layout, force: bool = False
+) -> Discovery:
     """Find the Python files among and below these paths.
 
     A file that is named itself is always taken. In a directory, files ending in `.py` or `.pyw` are taken, unless a
@@ -71,16 +73,24 @@ def discover(paths: Iterable[str], *, exclusion_for: Callable[[str], Exclusion],
     is never held against it: `leaklint check build` looks into `build`. Links to directories are not followed, but for
     a given one; links to files are, and a file that is reached in two ways is taken once.
 
+    With `force`, a given path is left out if it would not be found from the root of its exclusion. What leads to that
+    root is never held against it: a checkout may lie in a directory called `build`.
+
     Raises `UserError` for a path that does not exist and for a pattern that is none.
     """
     walk = _Walk(exclusion_for)
     for path in paths:
-        walk.add(path)
+        walk.add(path, force=force)
     files = (
         File(each.path, each.location, layout.module_name(Path(each.location)), explicit=not each.in_folder)
         for each in walk.found.values()
     )
     return Discovery(tuple(sorted(files, key=lambda file: file.path)), tuple(walk.failures.values()))
+
+
+def is_excluded(location: str, *, exclusion_for: Callable[[str], Exclusion]) -> bool:
+    """Whether a file (an absolute path, which need not exist) would be left out by `discover` with `force`."""
+    return _Walk(exclusion_for).is_excluded(location, is_folder=False)
 
 
 def read(file: File) -> bytes | Failed:
@@ -119,6 +129,27 @@ class _Candidate(NamedTuple):
     location: str
 
 
+class _Look(NamedTuple):
+    """A look into a directory: what is against the things in it."""
+
+    folder: _Folder
+    excluded: _Patterns
+    ignore: tuple[_Patterns, ...]
+
+    def wants(self, name: str, *, is_folder: bool) -> bool:
+        """Whether nothing is against it."""
+        location = os.path.join(self.folder.location, name) + (os.sep if is_folder else "")
+        return not (
+            (is_folder and name in NEVER_ENTERED)
+            or self.excluded.verdict(location)
+            or _is_ignored(location, self.ignore)
+        )
+
+    def enter(self, name: str) -> _Folder:
+        """The directory of this name in it."""
+        return _Folder(os.path.join(self.folder.location, name), os.path.join(self.folder.real, name), self.ignore)
+
+
 class _Walk:
     """What was found below the paths added so far."""
 
@@ -126,43 +157,70 @@ class _Walk:
         self.found: dict[str, _Candidate] = {}
         self.failures: dict[str, Failed] = {}
         self._exclusion_for = exclusion_for
+        self._excluded: dict[tuple[str, Exclusion], _Patterns] = {}
+        self._ways: dict[tuple[str, str], _Look | None] = {}
 
-    def add(self, path: str) -> None:
+    def add(self, path: str, *, force: bool) -> None:
         location = _absolute(path)
-        if _is_directory(path):
+        is_folder = _is_directory(path)
+        if force and self.is_excluded(location, is_folder=is_folder):
+            return
+        if is_folder:
             self._walk(location)
         else:
             candidate = _Candidate(in_folder=False, is_link=False, path=display_path(location), location=location)
             self._take(os.path.realpath(location), candidate)
 
+    def is_excluded(self, location: str, *, is_folder: bool) -> bool:
+        """Whether a walk from the root of its exclusion would not come by. What is not below that root is not."""
+        parent, name = os.path.split(location)
+        root = self._exclusion_for(location if is_folder else parent).root
+        if _below(location, root) is None:
+            return False
+        look = self._way(parent, root)
+        return look is None or not look.wants(name, is_folder=is_folder)
+
+    def _way(self, directory: str, root: str) -> _Look | None:
+        """A look into a directory on the way down from a root; None if that is closed."""
+        if (directory, root) not in self._ways:
+            if directory == root:
+                folder: _Folder | None = _given_folder(root)
+            else:
+                parent, name = os.path.split(directory)
+                look = self._way(parent, root)
+                folder = look.enter(name) if look and look.wants(name, is_folder=True) else None
+            self._ways[directory, root] = self._look(folder, given=root) if folder else None
+        return self._ways[directory, root]
+
     def _take(self, real: str, candidate: _Candidate) -> None:
         self.found[real] = min(candidate, self.found.get(real, candidate))
 
     def _walk(self, given: str) -> None:
-        excluded: dict[Exclusion, _Patterns] = {}
         folders = [_given_folder(given)]
         while folders:
             folder = folders.pop()
-            exclusion = self._exclusion_for(folder.location)
-            if exclusion not in excluded:
-                lines = [_checked_pattern(text) for text in exclusion.patterns]
-                excluded[exclusion] = _Patterns(exclusion.root, lines, given=given)
-            ignore = (*folder.ignore, *_git_patterns(folder.location, ".gitignore", given=given))
+            look = self._look(folder, given=given)
             shown = _prefix(folder.location)
             for entry in self._entries(folder):
                 is_folder = _is_folder(entry)
-                wanted = entry.name not in NEVER_ENTERED if is_folder else _is_python(entry)
-                location = os.path.join(folder.location, entry.name)
-                marked = location + os.sep if is_folder else location
-                if wanted and not excluded[exclusion].verdict(marked) and not _is_ignored(marked, ignore):
-                    real = os.path.join(folder.real, entry.name)
-                    if is_folder:
-                        folders.append(_Folder(location, real, ignore))
-                    else:
-                        is_link = entry.is_symlink()
-                        path = shown + entry.name
-                        candidate = _Candidate(in_folder=True, is_link=is_link, path=path, location=location)
-                        self._take(os.path.realpath(location) if is_link else real, candidate)
+                if not (is_folder or _is_python(entry)) or not look.wants(entry.name, is_folder=is_folder):
+                    continue
+                if is_folder:
+                    folders.append(look.enter(entry.name))
+                    continue
+                location, real = os.path.join(folder.location, entry.name), os.path.join(folder.real, entry.name)
+                is_link = entry.is_symlink()
+                candidate = _Candidate(in_folder=True, is_link=is_link, path=shown + entry.name, location=location)
+                self._take(os.path.realpath(location) if is_link else real, candidate)
+
+    def _look(self, folder: _Folder, *, given: str) -> _Look:
+        """What is wanted in a directory on the way from a given one."""
+        exclusion = self._exclusion_for(folder.location)
+        if (given, exclusion) not in self._excluded:
+            lines = [_checked_pattern(text) for text in exclusion.patterns]
+            self._excluded[given, exclusion] = _Patterns(exclusion.root, lines, given=given)
+        ignore = (*folder.ignore, *_git_patterns(folder.location, ".gitignore", given=given))
+        return _Look(folder, self._excluded[given, exclusion], ignore)
 
     def _entries(self, folder: _Folder) -> list[os.DirEntry[str]]:
         try:

@@ -290,7 +290,16 @@ def _is_ignored(function: code.Function, frame: Frame) -> bool:
     outer = frame.shared.program.enclosing(function)
     if outer is None:
         return False
-    ignoring = LOOP_DEFERS | {"add_done_callback", "register", "connect", "signal", "add_callback", "add_listener"}
+    ignoring = LOOP_DEFERS | {
+        "add_done_callback",
+        "register",
+        "connect",
+        "signal",
+        "add_callback",
+        "add_listener",
+        "on",
+        "once",
+    }
     for call in walk(outer.body, code.Call):
         name = text(call.func).rpartition(".")[2]
         given = [*call.args, *(keyword.value for keyword in call.keywords)]

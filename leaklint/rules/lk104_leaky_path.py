@@ -55,17 +55,22 @@ async def fetch(name: str) -> str:
 
 
 async def load() -> tuple[str, str]:
+    found: dict[str, str] = {}
+
+    async def fetch_users() -> None:
+        found["users"] = await fetch("users")
+
     async with anyio.create_task_group() as tg:
-        users = tg.create_task(fetch("users"))
+        tg.start_soon(fetch_users)
         orders = await fetch("orders")
-    return users.return_value, orders
+    return found["users"], orders
 
 
 print(anyio.run(load))
 ```
 
-`create_task` of a group is new in AnyIO 4.14. Without AnyIO, on Python 3.11 and newer: `async with asyncio.TaskGroup() as
-tg`, and `users.result()` after the block.
+From AnyIO 4.14 on, `users = tg.create_task(fetch("users"))` in the block gives a handle with a `users.return_value` after
+it. Without AnyIO, on Python 3.11 and newer: `async with asyncio.TaskGroup() as tg`, and `users.result()` after the block.
 
 ## Limits
 

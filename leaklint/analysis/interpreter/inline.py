@@ -80,7 +80,8 @@ def is_relevant(function: code.Function, state: State, frame: Frame) -> bool:
     if is_nested(function, frame) and any(holds(state.get(local(name))) for name in function.free_names):
         return True
     fields = {place.name for place in state.places() if is_kept(place)}
-    return bool(fields) and not fields.isdisjoint(_reach(function, frame, 2))
+    # who asks for all tasks can reach every one
+    return not _reach(function, frame, 2).isdisjoint(fields | {"asyncio.all_tasks"})
 
 
 def _reach(function: code.Function, frame: Frame, depth: int) -> frozenset[str]:

@@ -97,6 +97,8 @@ def collect(called: Called) -> Value:
         return Holder(Items(tuple(element_of(value) for value in called.args)))
     if name == "builtins.enumerate":
         return Holder(Items((None, element_of(held))))
+    if name == "itertools.groupby":
+        return Holder(Items((None, Holder(element_of(held) or HANDLE))))
     element = element_of(held)
     keyed = name == "builtins.dict"
     return Holder(
