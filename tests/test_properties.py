@@ -167,7 +167,8 @@ def moved(checked: Checked, line_of: list[int]) -> Checked:
         return Step(old.path, span(old.span), text(old.message))
 
     def task(old: Task) -> Task:
-        return replace(old, span=span(old.span), evidence=tuple(map(step, old.evidence)))
+        leaving = step(old.leaving) if old.leaving else None
+        return replace(old, span=span(old.span), evidence=tuple(map(step, old.evidence)), leaving=leaving)
 
     def diagnostic(old: Diagnostic) -> Diagnostic:
         return replace(

@@ -226,22 +226,22 @@ MESSAGES = [
     ),
     (
         "LK104",
-        replace(HAZARD, paths=(PathKind.EXCEPTION,), evidence=steps(3, 12)),
+        replace(HAZARD, paths=(PathKind.EXCEPTION,), leaving=steps(3, 12)[-1]),
         "the task of `work` is left running when an exception is raised on line 12",
     ),
     (
         "LK104",
-        replace(HAZARD, paths=(PathKind.EARLY_EXIT,), evidence=steps(7)),
+        replace(HAZARD, paths=(PathKind.EARLY_EXIT,), leaving=steps(7)[-1]),
         "the task of `work` is left running when the function is left early on line 7",
     ),
     (
         "LK104",
-        replace(HAZARD, paths=(PathKind.TIMEOUT,), evidence=steps(7)),
+        replace(HAZARD, paths=(PathKind.TIMEOUT,), leaving=steps(7)[-1]),
         "the task of `work` is left running when the time limit on line 7 strikes",
     ),
     (
         "LK104",
-        replace(HAZARD, paths=(PathKind.SIBLING, PathKind.CANCELLATION), evidence=steps(7, 8)),
+        replace(HAZARD, paths=(PathKind.SIBLING, PathKind.CANCELLATION), leaving=steps(7, 8)[-1]),
         (
             "the task of `work` is left running when another awaitable of the gather on line 8 fails first, "
             "or when the function is cancelled"
@@ -249,12 +249,12 @@ MESSAGES = [
     ),
     (
         "LK104",
-        replace(HAZARD, paths=(PathKind.PARTIAL_WAIT,), evidence=()),
+        replace(HAZARD, paths=(PathKind.PARTIAL_WAIT,)),
         "the task of `work` is left running when the wait returns with tasks pending",
     ),
     (
         "LK104",
-        replace(HAZARD, paths=(PathKind.EXCEPTION,), evidence=(Step("pkg/other.py", SPAN, "elsewhere"),)),
+        replace(HAZARD, paths=(PathKind.EXCEPTION,), leaving=Step("pkg/other.py", SPAN, "elsewhere")),
         "the task of `work` is left running when an exception is raised",
     ),
     (

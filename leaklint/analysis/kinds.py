@@ -74,6 +74,8 @@ class Kinds:
                 return next((kind for value in values if (kind := self._of(value, function, depth + 1))), None)
             case code.Display(kind=kind) | code.Comprehension(kind=kind):
                 return f"builtins.{kind}"
+            case code.Operation(operands=[code.Display(kind=kind), *_]):
+                return f"builtins.{kind}"  # `[None] * 3`
         return None
 
     def attribute(self, owner: str, attr: str, depth: int = 0) -> str | None:
@@ -95,7 +97,7 @@ class Kinds:
         """Whether a class makes what it keeps in an attribute: binds it to a new object, not to what it was given."""
         bindings = [b for name in self.program.ancestors(owner) for b in self._attributes.get((name, attr), ())]
         values = [binding.expr for binding in bindings if binding.how == "value"]
-        if any(isinstance(value, code.Call | code.Display | code.Comprehension) for value in values):
+        if any(isinstance(value, code.Call | code.Display | code.Comprehension | code.Operation) for value in values):
             return True
         annotated = any(binding.how == "type" for binding in bindings)
         return annotated and not any(isinstance(value, code.Name | code.Attribute) for value in values)

@@ -20,6 +20,7 @@ from leaklint.analysis.interpreter.state import (
     local,
 )
 from leaklint.model import code
+from leaklint.model.code import Span
 from leaklint.model.fate import Fate, PathKind, Step
 
 
@@ -32,6 +33,8 @@ class Effect:
     paths: tuple[PathKind, ...]
     evidence: tuple[Step, ...]
     function: code.Function | None
+    left_at: Span | None = None
+    """For `hazard`: the wait that leaves the task running."""
 
 
 KEEPS = Effect(0, Fate.KEPT, (), (), None)
@@ -97,7 +100,7 @@ def _judge(exits: Exits, function: code.Function, frame: Frame) -> Effect:
 
 def _is_left(state: State) -> bool:
     """Whether a wait has run out while the task runs. (Being cancelled is not held against an owner's end.)"""
-    return state.alive and state.partial in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT)
+    return state.alive and state.left is not None and state.left.kind in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT)
 
 
 def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -> Effect:
@@ -108,8 +111,8 @@ def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -
     if state.status is Status.CANCELLED:
         end = frame.act(function.span, "does not wait for it after that")
         return Effect(_CANCELS, Fate.CANCELLED, (), (*trail, end), function)
-    if state.partial is not None and _is_left(state):
-        return Effect(_LEAVES, Fate.HAZARD, (state.partial,), trail, function)
+    if state.left is not None and _is_left(state):
+        return Effect(_LEAVES, Fate.HAZARD, (state.left.kind,), trail, function, state.left.span)
     if state.get(RETURNED) is not None and not function.name.startswith("_"):
         given = frame.act(function.span, "returns it")
         return Effect(_GIVES_AWAY, Fate.HANDED, (), (*trail, given), function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from leaklint.analysis.interpreter.frame import Frame, Shared
 from leaklint.analysis.interpreter.state import Waiter, field
@@ -27,7 +28,7 @@ def signal_effect(spawned: Expr, spawner: code.Function, shared: Shared) -> Effe
             effect = best_effect(place, Waiter(frozenset({PathKind.CANCELLATION})), function, shared)
             if effect.rank > best.rank and effect.fate is not Fate.HANDED:
                 setting = Frame(shared, function).act(target.span, f"sets `{text(target)}` when it ends")
-                best = Effect(effect.rank, effect.fate, effect.paths, (setting, *effect.evidence), effect.function)
+                best = replace(effect, evidence=(setting, *effect.evidence))
     return best
 
 

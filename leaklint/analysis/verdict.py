@@ -17,6 +17,7 @@ from leaklint.analysis.interpreter.state import (
     RETURNED,
     Closure,
     Handle,
+    Holder,
     Place,
     Result,
     State,
@@ -51,6 +52,7 @@ class Verdict:
     evidence: tuple[Step, ...] = ()
     handle: str | None = None
     owner: str | None = None
+    leaving: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,17 @@ class End:
     @property
     def kind(self) -> PathKind:
         """The kind of path, if the task runs on."""
-        return self.state.partial if self.state.partial and self.way.is_straight else self.way.kind
+        return self.state.left.kind if self.state.left and self.way.is_straight else self.way.kind
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a wait for the task has ended before the task."""
+        return self.state.left is not None and self.state.left.kind is not PathKind.EARLY_EXIT
+
+    @property
+    def left_at(self) -> Span:
+        """Where the task is left."""
+        return self.state.left.span if self.state.left and self.way.is_straight else self.span
 
     @property
     def leaks(self) -> bool:
@@ -109,6 +121,7 @@ def judge_spawn(spawn: Spawn, shared: Shared) -> Task:
         fate=verdict.fate,
         paths=verdict.paths,
         likely=spawn.likely,
+        leaving=verdict.leaving,
         evidence=verdict.evidence,
     )
 
@@ -199,7 +212,7 @@ def _waited(ends: list[End]) -> bool:
 
 def _leaking(leaks: list[End], ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
     straight = [end for end in ends if end.way.is_straight]
-    waited = _waited(ends) or any(end.state.partial for end in ends)
+    waited = _waited(ends) or any(end.cut_short for end in ends)
     if not waited and any(end.handed for end in straight):
         return _handed(next(end for end in straight if end.handed), site, frame, depth)
     cancelled = bool(straight) and all(not end.leaks for end in straight)
@@ -225,10 +238,15 @@ def _hazard(leaks: list[End], frame: Frame) -> Verdict:
         (end for end in leaks if (end.kind) in kinds),
         key=lambda end: (paths.index(end.kind), end.span),
     )
-    if first.trail and first.trail[-1].span == first.span:
-        return Verdict(Fate.HAZARD, paths, first.trail)  # the last step says it already
-    last = frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on")
-    return Verdict(Fate.HAZARD, paths, (*first.trail, last))
+    evidence = first.trail
+    if not evidence or evidence[-1].span != first.span:  # else the last step says it already
+        evidence = (*evidence, frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on"))
+    return Verdict(Fate.HAZARD, paths, evidence, leaving=_at(first.left_at, evidence))
+
+
+def _at(span: Span | None, evidence: tuple[Step, ...]) -> Step | None:
+    """The last step of the evidence at a place."""
+    return next((step for step in reversed(evidence) if step.span == span), None)
 
 
 _LEAVING = {
@@ -267,17 +285,24 @@ def _worst_receiver(end: End, site: Site, frame: Frame, depth: int) -> Verdict |
     born = end.state.get(RETURNED)
     private = function.name.startswith("_") and not function.name.startswith("__")
     nested = function.kind == "function" and _is_nested(function, frame)
-    if born is None or depth > _DEEPEST or function.is_generator or not (private or nested):
+    if born is None or function.is_generator or not (private or nested):
         return None
-    sites = call_sites(function, frame.shared.kinds)
-    verdicts: list[Verdict] = []
-    for caller, node in sites or ():
+    verdicts = _receivers(born, site, frame, depth)
+    return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.fate), default=None)
+
+
+def _receivers(born: Value, site: Site, frame: Frame, depth: int) -> list[Verdict]:
+    """What becomes of a returned task with each caller in view; nothing when they are not all in view."""
+    if depth > _DEEPEST:
+        return []
+    verdicts = []
+    for caller, node in call_sites(site.function, frame.shared.kinds) or ():
         if not isinstance(node, code.Call | code.Await):
-            return None
+            return []
         verdict = judge_site(Site(caller, node, born, site.spawned), frame.shared, depth + 1)
         received = Frame(frame.shared, caller).act(node.span, "receives it")
         verdicts.append(replace(verdict, evidence=(received, *verdict.evidence)))
-    return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.fate), default=None)
+    return verdicts
 
 
 def _is_nested(function: code.Function, frame: Frame) -> bool:
@@ -326,7 +351,7 @@ def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
     if best.rank < WAITS and site.spawned is not None:
         signal = signal_effect(site.spawned, site.function, frame.shared)
         best = max(best, signal, key=lambda effect: effect.rank)
-    if best is KEEPS and any(each.handed for each in kept):
+    if best is KEEPS and any(each.handed for each in kept) and not _is_registry(kept, places, site, frame):
         return Verdict(Fate.HANDED, evidence=end.trail)
     named = [place for place in sorted(places) if not isinstance(places[place], Waiter)]
     handle = _place_text(chosen if chosen in named or not named else named[0], site.function)
@@ -337,7 +362,19 @@ def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
         return Verdict(Fate.DROPPED, evidence=end.trail, handle=handle)
     owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == GLOBAL else None)
     evidence = (*end.trail, *best.evidence, *(_nobody(owner, frame) if best is KEEPS else ()))
-    return Verdict(best.fate, best.paths, evidence, handle, owner)
+    return Verdict(best.fate, best.paths, evidence, handle, owner, _at(best.left_at, evidence))
+
+
+def _is_registry(kept: list[End], places: dict[Place, Value | None], site: Site, frame: Frame) -> bool:
+    """Whether a function registers the task in a container and returns it to callers that all throw it away."""
+    only_returned = all(each.state.get(HANDED) is None for each in kept)
+    if not only_returned or not any(isinstance(value, Holder) for value in places.values()):
+        return False
+    returned = next((value for each in kept if (value := each.state.get(RETURNED)) is not None), None)
+    if returned is None:
+        return False
+    received = _receivers(returned, site, frame, _DEEPEST)
+    return bool(received) and all(verdict.fate is Fate.DROPPED for verdict in received)
 
 
 def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:

@@ -76,3 +76,5 @@ class Task:
     """The receiver of the call could not be resolved and was taken for an event loop or a group by its name."""
     evidence: tuple[Step, ...]
     """The steps that prove the verdict, in order, the spawn itself left out."""
+    leaving: Step | None = None
+    """For `hazard`: the step of the evidence at which the first of `paths` leaves the task running."""

@@ -92,7 +92,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, PathKind, Step, Task
+from leaklint.model.fate import Fate, PathKind, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -118,8 +118,6 @@ ADVICE = {
     PathKind.PARTIAL_WAIT: f"or for each pending task, {words.CANCEL_AND_WAIT}",
     PathKind.CANCELLATION: f"or in a `finally`, {words.CANCEL_AND_WAIT}",
 }
-CAUSES = ("this wait", "leaves the loop")
-"""The words of the evidence for what leaves a task running without leaving the function at once."""
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
@@ -133,19 +131,10 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 def _message(task: Task) -> str:
     """Every kind of path, the first with the line where it leaves."""
-    step = _leaving(task)
+    step = task.leaving
     place = f" on line {step.span.line}" if step and step.path == task.path else ""
     kinds = [WHEN[kind].format("" if index else place) for index, kind in enumerate(task.paths)]
     return f"{words.the_task(task)} is left running when {', or when '.join(kinds)}"
-
-
-def _leaving(task: Task) -> Step | None:
-    """The step that leaves the task running: the last one, unless that only says that the function ends then."""
-    if not task.evidence:
-        return None
-    *earlier, last = task.evidence
-    causes = [step for step in earlier if any(cause in step.message for cause in CAUSES)]
-    return causes[-1] if causes and last.message.startswith("the function ends") else last
 
 
 def _advice(subject: Subject, task: Task) -> str:

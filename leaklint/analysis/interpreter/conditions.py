@@ -48,7 +48,7 @@ def branch(test: Expr, state: State, trail: Trail, frame: Frame) -> Branches:
         case code.Compare():
             return _branch_compare(test, state, trail, frame)
         case code.Call(func=code.Attribute(value=value, attr="done" | "cancelled" as attr)):
-            return _branch_done(value, attr, state, trail, frame)
+            return _branch_done(test, value, attr, state, trail, frame)
         case code.Call(func=code.Global(path="builtins.all"), args=[code.Comprehension() as inner]):
             return _branch_all(inner, state, trail, frame)
         case code.Call(func=code.Global(path="builtins.hasattr"), args=[value, code.Constant(value=str(attr))]):
@@ -167,7 +167,7 @@ def _is_current_task(expr: Expr) -> bool:
     return isinstance(expr, code.Call) and last_name(expr.func) == "current_task"
 
 
-def _branch_done(receiver: Expr, attr: str, state: State, trail: Trail, frame: Frame) -> Branches:
+def _branch_done(test: Expr, receiver: Expr, attr: str, state: State, trail: Trail, frame: Frame) -> Branches:
     true: list[Result] = []
     false: list[Result] = []
     for point in frame.evaluate(receiver, state, trail):
@@ -182,8 +182,9 @@ def _branch_done(receiver: Expr, attr: str, state: State, trail: Trail, frame: F
             true.append(here._replace(state=here.state.ended()))
             false.append(here)
         else:
-            true.append(here)
-            false.append(here)
+            known = dict(here.state.assumed).get(text(test))
+            true += [] if known is False else [here]
+            false += [] if known is True else [here]
     return true, false
 
 

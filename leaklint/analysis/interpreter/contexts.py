@@ -89,8 +89,9 @@ def _timed_out(context: Expr, exits: Exits) -> Flow:
     if role not in (Role.TIMEOUT, Role.MOVE_ON):
         return goes_on
     for way, state, trail, span in exits:
-        if way is Way.CANCELLATION and (state.partial is PathKind.CANCELLATION or not state.alive):
-            left = state.left_by(PathKind.TIMEOUT)
+        cut_short = state.left is not None and state.left.kind is PathKind.CANCELLATION
+        if way is Way.CANCELLATION and (cut_short or not state.alive):
+            left = state.left_by(PathKind.TIMEOUT, state.left.span if state.left else span)
             if role is Role.MOVE_ON:
                 goes_on.setdefault(left, trail)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from leaklint.analysis.interpreter.calls import birth, call
 from leaklint.analysis.interpreter.conditions import branch
@@ -267,7 +268,7 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
     waited = (*trail, frame.act(span, "waits for it"))
     ended = state.ended()
     frame.leave(Way.EXCEPTION, ended, waited, span)
-    cut_short = state.left_by(PathKind.CANCELLATION) if PathKind.CANCELLATION in waiter.leaves else ended
+    cut_short = state.left_by(PathKind.CANCELLATION, span) if PathKind.CANCELLATION in waiter.leaves else ended
     frame.leave(Way.CANCELLATION, cut_short, trail, span)
     if PathKind.SIBLING in waiter.leaves:
         frame.leave(Way.SIBLING, state, trail, span)
@@ -275,7 +276,7 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
             frame.leave(Way.ABANDONED, state, trail, span)
     if PathKind.TIMEOUT in waiter.leaves:
         late = frame.step(span, "at a time-out this wait leaves it running")
-        frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT), (*trail, late), span)
+        frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT, span), (*trail, late), span)
     results = [Result(ended, waited, Items((Holder(HANDLE), Empty())) if waiter.sets else None)]
     if waiter.partial and state.alive:
         timed = waiter.partial is PathKind.TIMEOUT
@@ -285,7 +286,10 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
         pair = waiter.size == 2 and not timed
         pending = Items((HANDLE,)) if pair else Holder(HANDLE)
         done = Empty(waiter.other, exact=waiter.size == 1)
-        results.append(Result(state.left_by(waiter.partial), left, Items((done, pending)) if waiter.sets else None))
+        after = state.left_by(waiter.partial, span)
+        if waiter.other is not None:
+            after = replace(after, assumed=after.assumed | {(f"{waiter.other}.done()", True)})
+        results.append(Result(after, left, Items((done, pending)) if waiter.sets else None))
     return results
 
 

@@ -33,6 +33,7 @@ from leaklint.analysis.interpreter.storing import assign
 from leaklint.analysis.kinds import last_name
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span, Stmt
+from leaklint.model.fate import PathKind
 from leaklint.model.walk import walk
 
 
@@ -72,7 +73,7 @@ def _bounded(flow: Flow, frame: Frame) -> Flow:
         return flow
     coarse: Flow = {}
     for state, trail in flow.items():
-        coarse.setdefault(State(state.status, state.env, state.partial), trail)
+        coarse.setdefault(State(state.status, state.env, state.left), trail)
     if len(coarse) > MOST_STATES:
         frame.shared.overflow = True
         coarse = dict(list(coarse.items())[:MOST_STATES])
@@ -120,7 +121,8 @@ def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[R
             return []
         case code.Break(span=span):
             steps = (*trail, frame.act(span, "leaves the loop")) if state.alive else trail
-            frame.leave(Way.BREAK, state, steps, span)
+            left = state.left_by(PathKind.EARLY_EXIT, span) if state.left is None else state
+            frame.leave(Way.BREAK, left, steps, span)
             return []
         case code.Continue(span=span):
             frame.leave(Way.CONTINUE, state, trail, span)
@@ -300,7 +302,20 @@ def _iterate(statement: code.For, point: Result, frame: Frame, exits: Exits) -> 
         # the task has its turn exactly once, after any number of others and before any number of others
         before = _turns(statement, start, frame, exits)
         return _turns(statement, _turn(statement, element_of(value), before, frame, exits), frame, exits)
+    if _picks(statement, point.state, frame):
+        start = _turn(statement, None, start, frame, exits)
     return _turns(statement, start, frame, exits)
+
+
+def _picks(statement: code.For, state: State, frame: Frame) -> bool:
+    """`for key in keys: await tasks[key]`: one of the turns is the task's."""
+    names = {name.id for name in walk(statement.target, code.Name)}
+    for node in walk(statement.body, code.Subscript):
+        if isinstance(node.index, code.Name) and node.index.id in names:
+            place = frame.place(node.value, state)
+            if place is not None and holds(state.get(place)):
+                return True
+    return False
 
 
 def _turns(statement: code.For, flow: Flow, frame: Frame, exits: Exits) -> Flow:

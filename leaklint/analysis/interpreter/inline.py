@@ -106,7 +106,7 @@ def run_inline(function: code.Function, bindings: Bindings, point: Result, frame
             if (value := point.state.get(frame.name_place(name))) is not None:
                 env.add((Place(CELL, name), value))
     env |= {(local(name), value) for name, value in bindings}
-    entry = State(point.state.status, frozenset(env), point.state.partial)
+    entry = State(point.state.status, frozenset(env), point.state.left)
     key = (function.qualname, entry)
     memo = frame.shared.memo
     if key not in memo:
@@ -153,7 +153,7 @@ def _back(state: State, before: State, function: code.Function, frame: Frame) ->
             env = {entry for entry in env if entry[0] != place}
             if (value := state.get(Place(CELL, name))) is not None:
                 env.add((place, value))
-    return State(state.status, frozenset(env), state.partial, before.assumed)
+    return State(state.status, frozenset(env), state.left, before.assumed)
 
 
 def await_coroutine(coroutine: Coroutine, point: Result, span: Span, frame: Frame) -> list[Result]:

@@ -192,12 +192,19 @@ def field_owner(place: Place) -> str | None:
 # -- states --------------------------------------------------------------------------------------------------------
 
 
+class Left(NamedTuple):
+    """What has been left before its end, and where: a wait, or a loop that would have met the task."""
+
+    kind: PathKind
+    span: Span
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     status: Status = Status.UNBORN
     env: frozenset[tuple[Place, Value]] = frozenset()
-    partial: PathKind | None = None
-    """A wait has returned that may have left the task running."""
+    left: Left | None = None
+    """A wait or a loop has ended early, and may have left the task running."""
     assumed: frozenset[tuple[str, bool]] = frozenset()
     """Outcomes of conditions that the function tests more than once."""
 
@@ -224,8 +231,8 @@ class State:
     def cancelled(self) -> State:
         return self.with_status(Status.CANCELLED) if self.status is Status.RUNNING else self
 
-    def left_by(self, kind: PathKind) -> State:
-        return replace(self, partial=kind) if self.alive else self
+    def left_by(self, kind: PathKind, span: Span) -> State:
+        return replace(self, left=Left(kind, span)) if self.alive else self
 
     def places(self) -> list[Place]:
         """The places that hold the task, sorted."""

@@ -84,7 +84,9 @@ def _put(target: code.Subscript, value: Value, point: Result, frame: Frame) -> R
     if place.scope != LOCAL:
         trail = (*trail, frame.step(target.span, f"kept in `{text(target)}`"))
     is_field = isinstance(target.index, code.Constant) and place.name == f"[{target.index.value!r}]"
-    return Result(bind(point.state, place, value if is_field else Holder(value, keyed=True)), trail, None)
+    return Result(
+        bind(point.state, place, value if is_field else Holder(value, keyed=_is_mapping(target, frame))), trail, None
+    )
 
 
 def _unpack(targets: tuple[Expr, ...], value: Value | None, state: State, trail: Trail, frame: Frame) -> list[Result]:
@@ -106,6 +108,11 @@ def _unpack(targets: tuple[Expr, ...], value: Value | None, state: State, trail:
             points = [r for p in points for r in assign(target, item, p.state, p.trail, frame)]
         results += points
     return results
+
+
+def _is_mapping(target: code.Subscript, frame: Frame) -> bool:
+    """Whether a container is known to be a mapping, which gives its keys when it is iterated."""
+    return (frame.kind(target.value) or "").lower().endswith("dict")
 
 
 def _share(target: Expr, element: Value) -> Value:
