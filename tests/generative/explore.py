@@ -94,10 +94,12 @@ class Exploration(NamedTuple):
         return {sighting.state for _, sighting in self.seen(site)}
 
 
-def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_decisions: int = 30) -> Exploration:
+def explore(
+    source: str, *, cancellations: int = 1, items: int = 2, max_runs: int = 1000, max_decisions: int = 30
+) -> Exploration:
     """Runs `async def host(env)` of a module along every path, at most `max_runs` of them.
 
-    In each run the host is cancelled at most as often as `cancellations` says.
+    In each run the host is cancelled at most as often as `cancellations` says, and `env.batch()` gives at most `items`.
 
     A run that would make more than `max_decisions` decisions, or that waits for ever, is cut off and not counted.
     """
@@ -108,6 +110,7 @@ def explore(source: str, *, cancellations: int = 1, max_runs: int = 1000, max_de
         hasty=".done()" in source or ".cancel()" in source,
         mixed=any(word in source for word in ("{", "set(", "pending")),
         cancellations=cancellations,
+        items=items,
         max_decisions=max_decisions,
     )
     paths: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
@@ -146,6 +149,7 @@ class Conditions:
     mixed: bool
     """The members of a set may come in the other order; it makes a difference to a host that goes through one."""
     cancellations: int
+    items: int
     max_decisions: int
 
 
@@ -228,7 +232,8 @@ class Environment:
         return answer
 
     def batch(self) -> range:
-        return range(self._answer("batch", {"gives 1": 1, "gives 2": 2, "gives 0": 0}))
+        numbers = (*range(1, self._conditions.items + 1), 0)
+        return range(self._answer("batch", {f"gives {number}": number for number in numbers}))
 
     # -- the host and its tasks
 
