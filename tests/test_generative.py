@@ -97,18 +97,22 @@ def unconfirmed(task: Task, exploration: Exploration, site: int, source: str) ->
         return None if seen else "is cancelled, but has ended on every path"
     if any(sighting.blurred for _, sighting in exploration.seen(site)):
         return None
-    if State.LEFT not in states:
-        exploration = explore(source, cancellations=2)
-        states = exploration.states(site)
-    if State.LEFT not in states:  # some groups need a third member to have one that fails and one that is left
-        exploration = explore(source, items=3, max_runs=4000)
-        states = exploration.states(site)
+    problem = _unproven(task, exploration, site, source)
+    # some hazards want a second cancellation, or a third member: one that has ended, one that fails, one that is left
+    for further in ({"cancellations": 2}, {"items": 3, "max_runs": 4000}):
+        if problem is None:
+            return None
+        exploration = explore(source, **further)
+        problem = _unproven(task, exploration, site, source) if exploration.exhaustive else None
+    return problem
+
+
+def _unproven(task: Task, exploration: Exploration, site: int, source: str) -> str | None:
+    """What a task that is left running should have been seen to do, and was not; or None."""
     left = exploration.runs_with(site, State.LEFT)
-    if not left and exploration.exhaustive:
-        return f"is {fate.value}, but not left running on any path"
     if not left:
-        return None
-    if fate is Fate.HAZARD and states == {State.LEFT}:
+        return f"is {task.fate.value}, but not left running on any path"
+    if task.fate is Fate.HAZARD and exploration.states(site) == {State.LEFT}:
         return "is hazard, but left on every path"
     raising = "asyncio.wait(" in source or "return_exceptions" in source
     if PathKind.EXCEPTION in task.paths and not raising and not any(run.end.startswith("raises") for run in left):
