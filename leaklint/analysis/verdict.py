@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from leaklint.analysis.ends import End, Site, Verdict
 from leaklint.analysis.interpreter.frame import Frame, Shared
 from leaklint.analysis.interpreter.inline import call_inline
 from leaklint.analysis.interpreter.state import (
@@ -22,89 +23,25 @@ from leaklint.analysis.interpreter.state import (
     Result,
     State,
     Status,
-    Trail,
     Value,
     Waiter,
     Way,
     field,
     field_owner,
     holds,
-    is_kept,
 )
-from leaklint.analysis.kinds import pairs
+from leaklint.analysis.naming import bound_name, place_text
 from leaklint.analysis.owners import KEEPS, WAITS, Effect, best_effect, candidates
 from leaklint.analysis.resolve import call_sites
 from leaklint.analysis.signals import signal_effect
 from leaklint.analysis.spawns import Sort, Spawn
-from leaklint.catalog import ADDING, LOOP_DEFERS
+from leaklint.catalog import LOOP_DEFERS
 from leaklint.model import code
-from leaklint.model.code import Expr, Span
+from leaklint.model.code import Span
 from leaklint.model.fate import Fate, PathKind, Step, Task
 from leaklint.model.walk import text, walk
 
 _DEEPEST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    fate: Fate
-    paths: tuple[PathKind, ...] = ()
-    evidence: tuple[Step, ...] = ()
-    handle: str | None = None
-    owner: str | None = None
-    leaving: Step | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """An expression that gives the task, and the function it stands in: the spawn, or a call that returns it."""
-
-    function: code.Function
-    node: code.Call | code.Await
-    born: Value
-    spawned: Expr | None
-    """The coroutine that the task runs."""
-
-    @property
-    def span(self) -> Span:
-        return self.node.span
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One way in which the spawning function ends, the task having been spawned."""
-
-    way: Way
-    state: State
-    trail: Trail
-    span: Span
-
-    @property
-    def kept(self) -> list[Place]:
-        return [place for place in self.state.places() if is_kept(place)]
-
-    @property
-    def handed(self) -> bool:
-        return self.state.get(HANDED) is not None or self.state.get(RETURNED) is not None
-
-    @property
-    def kind(self) -> PathKind:
-        """The kind of path, if the task runs on."""
-        return self.state.left.kind if self.state.left and self.way.is_straight else self.way.kind
-
-    @property
-    def cut_short(self) -> bool:
-        """Whether a wait for the task has ended before the task."""
-        return self.state.left is not None and self.state.left.kind is not PathKind.EARLY_EXIT
-
-    @property
-    def left_at(self) -> Span:
-        """Where the task is left."""
-        return self.state.left.span if self.state.left and self.way.is_straight else self.span
-
-    @property
-    def leaks(self) -> bool:
-        return self.state.status is Status.RUNNING and not self.kept and not self.handed
 
 
 def judge_spawn(spawn: Spawn, shared: Shared) -> Task:
@@ -130,10 +67,10 @@ def _verdict(spawn: Spawn, shared: Shared) -> Verdict:
     if spawn.sort is Sort.NONE:
         return Verdict(Fate.NOT_A_SPAWN)
     if spawn.sort is Sort.GROUPED:
-        return Verdict(Fate.GROUPED, handle=_bound_name(spawn))
+        return Verdict(Fate.GROUPED, handle=bound_name(spawn))
     site = Site(spawn.function, spawn.call, HANDLE, spawn.spawned_call)
     verdict = judge_site(site, shared)
-    return replace(verdict, handle=verdict.handle or _bound_name(spawn))
+    return replace(verdict, handle=verdict.handle or bound_name(spawn))
 
 
 def judge_site(site: Site, shared: Shared, depth: int = 0) -> Verdict:
@@ -354,7 +291,7 @@ def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
     if best is KEEPS and any(each.handed for each in kept) and not _is_registry(kept, places, site, frame):
         return Verdict(Fate.HANDED, evidence=end.trail)
     named = [place for place in sorted(places) if not isinstance(places[place], Waiter)]
-    handle = _place_text(chosen if chosen in named or not named else named[0], site.function)
+    handle = place_text(chosen if chosen in named or not named else named[0], site.function)
     if best is KEEPS and not _in_view(chosen, places[chosen], frame):
         unseen = frame.step(site.span, "what keeps it belongs to something that is not in view")
         return Verdict(Fate.HANDED, evidence=(*end.trail, unseen), handle=handle)
@@ -410,52 +347,3 @@ def _in_view(place: Place, value: Value | None, frame: Frame) -> bool:
         return False
     # a container that the class was given, or never makes, belongs to somebody else
     return isinstance(value, Handle) or kinds.makes_itself(owner, place.name)
-
-
-def _place_text(place: Place, function: code.Function) -> str:
-    """A place as the function that stores there writes it."""
-    for node in walk(function.body, (code.Attribute, code.Subscript, code.Global)):
-        match node:
-            case code.Attribute(attr=attr) if attr == place.name:
-                return text(node)
-            case code.Subscript(index=code.Constant(value=key)) if place.name == f"[{key!r}]":
-                return text(node)
-            case code.Global(path=path) if path == place.name:
-                return text(node)
-    return place.name.rpartition(".")[2]
-
-
-def _bound_name(spawn: Spawn) -> str | None:
-    """The name that the handle goes to in the statement of the spawn, alone or as one of several."""
-    for node in walk(spawn.function.body, (code.Assign, code.Walrus, code.Call)):
-        match node:
-            case code.Assign(targets=targets, value=value) if value is not None:
-                for target, part in pairs(targets[0], value):
-                    if spawn.call in _outcomes(part) and not isinstance(target, code.Display):
-                        return text(target)
-            case code.Walrus(target=target, value=value) if spawn.call in _outcomes(value):
-                return text(target)
-            case code.Call(func=code.Attribute(value=container, attr=attr), args=args) if attr in ADDING:
-                if any(spawn.call in _outcomes(arg) for arg in args):
-                    return text(container)
-    return None
-
-
-def _outcomes(expr: Expr) -> Iterator[Expr]:
-    """The expressions that the value of an expression may be, or may hold."""
-    yield expr
-    match expr:
-        case code.Display(items=items):
-            inner: tuple[Expr, ...] = items
-        case code.Comprehension(element=element):
-            inner = (element,)
-        case code.Conditional(then=then, orelse=orelse):
-            inner = (then, orelse)
-        case code.Walrus(value=value) | code.Starred(value=value):
-            inner = (value,)
-        case code.Boolean(values=values):
-            inner = values
-        case _:
-            inner = ()
-    for part in inner:
-        yield from _outcomes(part)

@@ -67,9 +67,9 @@ def silence(
     suppressions = [suppression for suppression, _ in read if suppression is not None]
     complaints = [complaint for _, wrong in read for complaint in wrong]
     complaints += [idle for each in suppressions for idle in _idle(each, found, enabled)]
-    heard = [each for each in complaints if not _covered(suppressions, SELF, each.span)]
+    named = [each for each in suppressions if SELF in each.codes]
+    heard = [each for each in complaints if not _covered(named, SELF, each.span)]
     if enabled(SELF):
-        named = [each for each in suppressions if SELF in each.codes]
         idle = (each for each in named if not any(each.covers(SELF, wrong.span) for wrong in complaints))
         heard += [_complain(each, SELF) for each in idle]
     return Silenced(

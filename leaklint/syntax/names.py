@@ -15,6 +15,8 @@ _ASYNCIO_MODULES = frozenset(
     "base_events coroutines events exceptions futures locks queues runners taskgroups tasks threads timeouts".split()
 )
 
+_KNOWN_MODULES = frozenset(path.rpartition(".")[0] for path in CATALOG)
+
 
 def canonical(path: str) -> str:
     """The public name of what is reached by a private path: `asyncio.tasks.wait` is `asyncio.wait`."""
@@ -36,6 +38,7 @@ class Scope:
     declared_global: set[str] = field(default_factory=set)
     declared_nonlocal: set[str] = field(default_factory=set)
     stars: list[str] = field(default_factory=list)
+    """The modules of which all names are imported, as far as the catalogue knows them."""
     free: set[str] = field(default_factory=set)
 
 
@@ -64,7 +67,8 @@ def scan(body: Sequence[ast.AST], kind: str, qualname: str, *, package: str) -> 
                 base = _absolute(module, level, package)
                 for alias in names:
                     if alias.name == "*":
-                        scope.stars.append(base)
+                        if canonical(f"{base}.").rpartition(".")[0] in _KNOWN_MODULES and base not in scope.stars:
+                            scope.stars.append(base)
                     else:
                         # `from compat import asyncio` is a detour to the module itself
                         found = "asyncio" if alias.name == "asyncio" and not level else f"{base}.{alias.name}"

@@ -1,0 +1,72 @@
+"""How the function around a spawn ends: the input of a verdict, and the verdict itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leaklint.analysis.interpreter.state import HANDED, RETURNED, Place, State, Status, Trail, Value, Way, is_kept
+from leaklint.model import code
+from leaklint.model.code import Expr, Span
+from leaklint.model.fate import Fate, PathKind, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    fate: Fate
+    paths: tuple[PathKind, ...] = ()
+    evidence: tuple[Step, ...] = ()
+    handle: str | None = None
+    owner: str | None = None
+    leaving: Step | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An expression that gives the task, and the function it stands in: the spawn, or a call that returns it."""
+
+    function: code.Function
+    node: code.Call | code.Await
+    born: Value
+    spawned: Expr | None
+    """The coroutine that the task runs."""
+
+    @property
+    def span(self) -> Span:
+        return self.node.span
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One way in which the spawning function ends, the task having been spawned."""
+
+    way: Way
+    state: State
+    trail: Trail
+    span: Span
+
+    @property
+    def kept(self) -> list[Place]:
+        return [place for place in self.state.places() if is_kept(place)]
+
+    @property
+    def handed(self) -> bool:
+        return self.state.get(HANDED) is not None or self.state.get(RETURNED) is not None
+
+    @property
+    def kind(self) -> PathKind:
+        """The kind of path, if the task runs on."""
+        return self.state.left.kind if self.state.left and self.way.is_straight else self.way.kind
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a wait for the task has ended before the task."""
+        return self.state.left is not None and self.state.left.kind is not PathKind.EARLY_EXIT
+
+    @property
+    def left_at(self) -> Span:
+        """Where the task is left."""
+        return self.state.left.span if self.state.left and self.way.is_straight else self.span
+
+    @property
+    def leaks(self) -> bool:
+        return self.state.status is Status.RUNNING and not self.kept and not self.handed
