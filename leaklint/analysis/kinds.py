@@ -246,6 +246,12 @@ def receiver(function: code.Function) -> str | None:
     return function.params[0].name
 
 
+def path_of(expr: Expr) -> str | None:
+    """The dotted path an expression leads to; that of the callee for a call."""
+    named = expr.func if isinstance(expr, code.Call) else expr
+    return named.path if isinstance(named, code.Global) else None
+
+
 def last_name(expr: Expr) -> str:
     """The last part of a dotted name, of the callee for a call; empty for anything else."""
     match expr:

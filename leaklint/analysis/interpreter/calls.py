@@ -325,8 +325,7 @@ def _bindings(
     names = (keyword.name for keyword in called.expr.keywords)
     keywords = tuple(zip(names, called.keywords, strict=True))
     starred = tuple(isinstance(arg, code.Starred) for arg in taken)
-    is_static = not any(True for _ in function.params)
-    return bind_arguments(function, args, starred, keywords, bound_method=bound_method and not is_static)
+    return bind_arguments(function, args, starred, keywords, bound_method=bound_method)
 
 
 def _function(function: code.Function, called: Called, frame: Frame, *, bound_method: bool) -> list[Result]:

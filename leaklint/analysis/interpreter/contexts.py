@@ -21,7 +21,7 @@ from leaklint.analysis.interpreter.state import (
     to_flow,
 )
 from leaklint.analysis.interpreter.storing import assign
-from leaklint.analysis.kinds import role_of
+from leaklint.analysis.kinds import path_of, role_of
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -57,19 +57,14 @@ def _span(expr: Expr, statement: code.With) -> Span:
     return statement.span if isinstance(expr, code.Starred) else expr.span
 
 
-def _path(expr: Expr) -> str | None:
-    expr = expr.func if isinstance(expr, code.Call) else expr
-    return expr.path if isinstance(expr, code.Global) else None
-
-
 def _enters_quietly(context: Expr) -> bool:
-    role = role_of(_path(context))
+    role = role_of(path_of(context))
     return role in (Role.GROUP, Role.STACK, Role.SUPPRESS, Role.TIMEOUT, Role.MOVE_ON, Role.HARMLESS)
 
 
 def _swallowed(context: Expr, exits: Exits) -> Flow:
     """The states in which a `suppress` goes on after its body raised; removed from the exits when that is certain."""
-    if role_of(_path(context)) is not Role.SUPPRESS or not isinstance(context, code.Call):
+    if role_of(path_of(context)) is not Role.SUPPRESS or not isinstance(context, code.Call):
         return {}
     types = tuple(arg for argument in context.args for arg in _each(argument))
     swallowed: Flow = {}
@@ -84,7 +79,7 @@ def _swallowed(context: Expr, exits: Exits) -> Flow:
 
 def _timed_out(context: Expr, exits: Exits) -> Flow:
     """What a time-out of the body adds to its exits; the states in which the program goes on after it."""
-    role = role_of(_path(context))
+    role = role_of(path_of(context))
     goes_on: Flow = {}
     if role not in (Role.TIMEOUT, Role.MOVE_ON):
         return goes_on

@@ -32,7 +32,7 @@ from leaklint.analysis.interpreter.state import (
     to_flow,
 )
 from leaklint.analysis.interpreter.storing import assign
-from leaklint.analysis.kinds import role_of
+from leaklint.analysis.kinds import path_of, role_of
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -294,7 +294,7 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
 
 
 def _yield(expr: code.Yield, state: State, trail: Trail, frame: Frame) -> list[Result]:
-    roles = {role_of(_path(d)) for d in frame.function.decorators}
+    roles = {role_of(path_of(d)) for d in frame.function.decorators}
     if Role.COROUTINE in roles and expr.value is not None:
         return _await(code.Await(expr.value, expr.span), state, trail, frame)
     points = frame.evaluate(expr.value, state, trail) if expr.value else [Result(state, trail, None)]
@@ -311,8 +311,3 @@ def _yield(expr: code.Yield, state: State, trail: Trail, frame: Frame) -> list[R
             frame.leave(Way.EXCEPTION if Role.CONTEXT_MANAGER in roles else Way.CLOSE, state, trail, expr.span)
         results.append(Result(state, trail, None))
     return results
-
-
-def _path(expr: Expr) -> str | None:
-    expr = expr.func if isinstance(expr, code.Call) else expr
-    return expr.path if isinstance(expr, code.Global) else None
