@@ -76,11 +76,15 @@ def check_source(
     Raises `UserError` for a selector that fits no rule.
     """
     from leaklint import engine
+    from leaklint.model.diagnostic import Checked
     from leaklint.policy.config import Settings
 
     settings = Settings(select=_codes(select, "select"), ignore=_codes(ignore, "ignore") or frozenset(), strict=strict)
     data = source if isinstance(source, bytes) else _encoded(source)
-    return engine.decide(engine.collect_source(data, path=path, module=_module(path)), settings)
+    outcome = engine.check_source(data, path=path, module=_module(path), settings=settings, always_parse=True)
+    if not isinstance(outcome, Checked):
+        raise RuntimeError(outcome)  # a fault of leaklint's own
+    return outcome
 
 
 def check_paths(
@@ -91,14 +95,17 @@ def check_paths(
     exclude: Iterable[str] | None = None,
     strict: bool | None = None,
     isolated: bool = False,
+    isolated_files: bool = False,
     jobs: int | None = None,
 ) -> Run:
     """Check files, and the Python files in directories, as `leaklint check` does.
 
-    The nearest `pyproject.toml` configures each file, unless `isolated` is set. `select`, `ignore` (as in
-    `check_source`), `exclude` (patterns in the manner of `.gitignore`) and `strict` override it where they are not
-    None. `jobs` is the number of worker processes; None chooses by the work and the machine. There are none in a
-    coroutine, whose event loop this stops for as long as it takes: use `asyncio.to_thread(check_paths, ...)` there.
+    The rest of their projects is read as well, so what is said of a file does not depend on which others are given;
+    with `isolated_files`, each file is judged by itself. The nearest `pyproject.toml` configures each file, unless
+    `isolated` is set. `select`, `ignore` (as in `check_source`), `exclude` (patterns in the manner of `.gitignore`) and
+    `strict` override it where they are not None. `jobs` is the number of worker processes; None chooses by the work and
+    the machine. There are none in a coroutine, whose event loop this stops for as long as it takes: use
+    `asyncio.to_thread(check_paths, ...)` there.
 
     Returns the outcomes of all files, by path. A file that cannot be read is `Failed`, and the others are checked all
     the same.
@@ -117,7 +124,8 @@ def check_paths(
         strict=strict,
     )
     named = [fspath(path) for path in ([paths] if isinstance(paths, str) else paths)]
-    return app.check(named, options=app.Options(overrides=overrides, isolated=isolated), jobs=jobs)
+    options = app.Options(overrides=overrides, isolated=isolated, isolated_files=isolated_files)
+    return app.check(named, options=options, jobs=jobs)
 
 
 def explain(rule: str) -> Rule:

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leaklint.adapters import pool
-from leaklint.adapters.files import Exclusion, File, discover, is_excluded, read
+from leaklint.adapters.files import Exclusion, File, Group, Sources, discover, is_excluded, read, surroundings
+from leaklint.adapters.programs import programs
 from leaklint.adapters.projects import Layout, Project, display_path, working_directory
-from leaklint.engine import check_source
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Outcome, Reported
 from leaklint.model.facts import Unparsable
 from leaklint.policy.config import Overrides, Settings
 from leaklint.syntax.source import decode
 
 __all__ = ["Options", "Run", "check", "check_stdin"]
+
+STDIN = "<stdin>"
+"""What is read from standard input is called, unless it is given a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Options:
     """No configuration is read."""
     force_exclude: bool = False
     """What is excluded is left out even if it is named."""
+    isolated_files: bool = False
+    """Each file is judged by itself: the rest of its project is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Run:
     """What came of a run."""
 
     outcomes: tuple[Outcome, ...]
-    """One for each file, and one for each directory that could not be read; sorted by path."""
+    """One for each file asked for, and one for each directory that could not be read; sorted by path."""
     _sources: Mapping[str, File | bytes] = field(default_factory=dict, repr=False, compare=False)
     """By path, the source or where it can be read again."""
 
@@ -75,6 +80,7 @@ def check(
 ) -> Run:
     """Check files and all Python files in directories; each is configured by the nearest `pyproject.toml`.
 
+    Files that import one another are judged together, and so the rest of their projects is read, but not reported on.
     `jobs` is the number of worker processes (None: what fits the work and the machine; 1: none). `on_progress` is
     called with the number of files done and that of all files.
 
@@ -82,27 +88,62 @@ def check(
     """
     configuration = _Configuration(options)
     found = discover(
-        paths, exclusion_for=configuration.exclusion, layout=configuration.layout, force=options.force_exclude
+        paths,
+        exclusion_for=configuration.exclusion,
+        layout=configuration.layout,
+        force=options.force_exclude,
+        isolated=options.isolated_files,
     )
-    work = [pool.Job(file, configuration.settings(Path(file.location).parent)) for file in found.files]
-    outcomes = [*found.failures, *pool.run(work, workers=jobs, on_progress=on_progress)]
+    sources = Sources()
+    work = _work(found.groups, configuration, sources)
+    outcomes = [*found.failures, *pool.run(work, sources=sources, workers=jobs, on_progress=on_progress)]
     return Run(
         tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
-        {file.path: file for file in found.files},
+        {entry.file.path: entry.file for job in work for entry in job.entries},
     )
 
 
-def check_stdin(data: bytes, *, filename: str, options: Options) -> Run:
-    """Check source that came by standard input as if it were in a file of this name, which need not exist."""
+def check_stdin(data: bytes, *, filename: str | None, options: Options) -> Run:
+    """Check source that came by standard input as if it were in a file of this name, which need not exist.
+
+    Without a name it is judged by itself.
+    """
     configuration = _Configuration(options)
-    location = working_directory() / filename
+    location = str(working_directory() / (filename or STDIN))
     path = display_path(location)
-    if options.force_exclude and is_excluded(str(location), exclusion_for=configuration.exclusion):
+    if options.force_exclude and is_excluded(location, exclusion_for=configuration.exclusion):
         return Run(())
-    settings = configuration.settings(location.parent)
-    module = configuration.layout.module_name(location)
-    outcome = check_source(data, path=path, module=module, settings=settings, always_parse=True)
-    return Run((outcome,), {path: data})
+    group = surroundings(
+        location,
+        exclusion_for=configuration.exclusion,
+        layout=configuration.layout,
+        isolated=options.isolated_files or filename is None,
+    )
+    sources = Sources()
+    (file,) = (file for file in group.files if file.named)
+    sources.put(file, data)
+    work = _work([group], configuration, sources)
+    others = {entry.file.path: entry.file for job in work for entry in job.entries}
+    return Run(tuple(pool.run(work, sources=sources, workers=1)), {**others, path: data})
+
+
+def _work(groups: Iterable[Group], configuration: _Configuration, sources: Sources) -> list[pool.Job]:
+    """The programs in groups of files, with what is configured for the named files."""
+    found = (program for group in groups for program in programs(group, layout=configuration.layout, read=sources.peek))
+    return [
+        pool.Job(
+            tuple(
+                pool.Entry(
+                    member.file,
+                    member.module,
+                    configuration.settings(Path(member.file.location).parent) if member.file.named else None,
+                    member.aliases,
+                )
+                for member in program
+            )
+        )
+        for program in found
+    ]
 
 
 class _Configuration:

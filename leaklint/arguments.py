@@ -8,7 +8,20 @@ from typing import Any
 
 import click
 
-__all__ = ["COLOR", "FILES", "JOBS", "OUTPUT", "PATHS", "SELECTION", "Grouped", "Request", "format_option", "option"]
+__all__ = [
+    "COLOR",
+    "EXPLAINING",
+    "FILES",
+    "JOBS",
+    "OUTPUT",
+    "PATHS",
+    "PLACE",
+    "SELECTION",
+    "Grouped",
+    "Request",
+    "format_option",
+    "option",
+]
 
 HEADINGS = ("Rule selection", "File selection", "Output", "Miscellaneous")
 
@@ -97,16 +110,18 @@ SELECTION = options(
         help="Also report tasks that are handed to other code or waited for by hand.",
     ),
 )
+ISOLATED = option("--isolated", heading="File selection", is_flag=True, help="Read no pyproject.toml.")
+EXCLUDE = option(
+    "--exclude",
+    heading="File selection",
+    multiple=True,
+    metavar="PATTERNS",
+    callback=_split,
+    help="Leave out what these patterns match (in the manner of .gitignore) instead of the configured ones, "
+    "split by commas.",
+)
 FILES = options(
-    option(
-        "--exclude",
-        heading="File selection",
-        multiple=True,
-        metavar="PATTERNS",
-        callback=_split,
-        help="Leave out what these patterns match (in the manner of .gitignore) instead of the configured ones, "
-        "split by commas.",
-    ),
+    EXCLUDE,
     option(
         "--force-exclude",
         heading="File selection",
@@ -119,7 +134,13 @@ FILES = options(
         metavar="PATH",
         help="The name of what is read from standard input.",
     ),
-    option("--isolated", heading="File selection", is_flag=True, help="Read no pyproject.toml."),
+    ISOLATED,
+    option(
+        "--isolated-files",
+        heading="File selection",
+        is_flag=True,
+        help="Judge each file by itself: do not read the rest of the project.",
+    ),
 )
 COLOR = option(
     "--color",
@@ -129,13 +150,14 @@ COLOR = option(
     show_default=True,
     help="Whether to colour the output; auto heeds NO_COLOR, FORCE_COLOR and the terminal.",
 )
+VERBOSE = option("-v", "--verbose", heading="Output", is_flag=True, help="Say what was done; show tracebacks.")
 OUTPUT = options(
     COLOR,
     option("-q", "--quiet", heading="Output", is_flag=True, help="Write no summary and no warnings."),
     option(
         "-s", "--silent", heading="Output", is_flag=True, help="Write nothing but errors; the exit code tells the rest."
     ),
-    option("-v", "--verbose", heading="Output", is_flag=True, help="Say what was done; show tracebacks."),
+    VERBOSE,
 )
 JOBS = option(
     "-j",
@@ -145,24 +167,28 @@ JOBS = option(
     show_default="as many as there are processors",
     help="How many processes to use.",
 )
+EXPLAINING = options(EXCLUDE, ISOLATED, COLOR, VERBOSE, JOBS)
+"""What `why` takes: the project around the one file matters."""
 PATHS = click.argument("paths", nargs=-1, metavar="[PATHS]...")
+PLACE = click.argument("place", metavar="PATH:LINE[:COLUMN]")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the arguments of `check` or `tasks` ask for; None where they say nothing."""
+    """What the arguments of a command that looks at files ask for; None where they say nothing."""
 
     paths: tuple[str, ...]
     format: str
-    exclude: tuple[str, ...] | None
-    force_exclude: bool
-    stdin_filename: str | None
-    isolated: bool
     color: str
-    quiet: bool
-    silent: bool
+    exclude: tuple[str, ...] | None
+    isolated: bool
     verbose: bool
     jobs: int | None
+    force_exclude: bool = False
+    stdin_filename: str | None = None
+    isolated_files: bool = False
+    quiet: bool = False
+    silent: bool = False
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
     strict: bool | None = None

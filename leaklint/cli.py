@@ -1,31 +1,39 @@
 """The command line: from arguments to the use cases of `app`, from their outcomes to text and an exit code.
 
-The only module that prints. Findings, tables and the summary go to standard output, all else to standard error. What a
-command needs is imported when it runs, so that `leaklint --version` and shell completion stay quick.
+Findings, tables and the summary go to standard output, all else to standard error. What a command needs is imported
+when it runs, so that `leaklint --version` and shell completion stay quick.
 """
 
 from __future__ import annotations
 
 import difflib
-import errno
 import os
-import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from leaklint import __version__
-from leaklint.arguments import COLOR, FILES, JOBS, OUTPUT, PATHS, SELECTION, Grouped, Request, format_option, option
+from leaklint.arguments import (
+    COLOR,
+    EXPLAINING,
+    FILES,
+    JOBS,
+    OUTPUT,
+    PATHS,
+    PLACE,
+    SELECTION,
+    Grouped,
+    Request,
+    format_option,
+    option,
+)
 from leaklint.model.errors import UserError
+from leaklint.terminal import look_of, say, tolerate_any_text, waiting, write
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from leaklint.app import Options, Run
     from leaklint.report.frame import Look
     from leaklint.rules import Rule
@@ -33,11 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 CLEAN, FINDINGS, FAILED, INTERRUPTED = 0, 1, 2, 130
-PATIENCE = 2.0
-"""Seconds that a terminal waits before it is shown a progress bar."""
-PIPED_WIDTH = 140
-"""Cells in a line of output that does not go to a terminal."""
-STDIN = "<stdin>"
+UNPARSABLE = "LK001"
 
 
 class Program(click.Group):
@@ -46,7 +50,7 @@ class Program(click.Group):
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a command line and exit with its code."""
         for stream in (sys.stdout, sys.stderr):
-            _tolerate_any_text(stream)
+            tolerate_any_text(stream)
         extra = {**extra, "prog_name": "leaklint", "standalone_mode": False}
         try:
             code = super().main(*args, **extra)
@@ -81,7 +85,7 @@ class Program(click.Group):
 def main(ctx: click.Context) -> int:
     """Find every asyncio task that nobody waits for."""
     if ctx.invoked_subcommand is None:
-        _write(f"{ctx.get_help()}\n", sys.stderr)
+        write(f"{ctx.get_help()}\n", sys.stderr)
         return FAILED
     return CLEAN
 
@@ -105,7 +109,7 @@ def check(**given: Any) -> int:
 
     request = Request(**given)
     run = _run(request)
-    look = _look(request.color)
+    look = look_of(request.color)
     if request.format == "json":
         result = machine.check_json(run.outcomes)
     elif request.format == "concise":
@@ -137,7 +141,7 @@ def tasks(**given: Any) -> int:
     # The inventory does not depend on the configured rules, nor does the list of files that cannot be parsed.
     request = Request(**given, select=("ALL",), ignore=())
     run = _run(request)
-    look = _look(request.color)
+    look = look_of(request.color)
     if request.format == "json":
         result = machine.tasks_json(run.outcomes)
     else:
@@ -145,19 +149,70 @@ def tasks(**given: Any) -> int:
         result += "" if request.terse else text.tasks_summary(run.tasks, look=look)
     if not request.terse:
         for found in run.diagnostics:
-            if found.code == "LK001":
-                _say(f"{found.path}:{found.span.line}:{found.span.column}: {found.message}", "warning")
+            if found.code == UNPARSABLE:
+                say(f"{found.path}:{found.span.line}:{found.span.column}: {found.message}", "warning")
     return _finish(request, run, result, CLEAN, look)
+
+
+@main.command(cls=Grouped)
+@PLACE
+@format_option("text", "json")
+@EXPLAINING
+def why(place: str, **given: Any) -> int:
+    """Explain what becomes of the tasks that are spawned on a line.
+
+    The verdict comes with all its evidence, also where it is quiet. With a column, only the spawn there is explained.
+
+    Exits with 0 if a task is spawned there, and with 2 if none is or leaklint could not run.
+    """
+    from leaklint.model.diagnostic import Checked
+    from leaklint.places import nowhere, parse_place, spawns_at
+    from leaklint.report import machine
+    from leaklint.report.why import explained
+
+    _refuse_directory(place)
+    wanted = parse_place(place)
+    _refuse_directory(wanted.path)
+    request = Request(**given, paths=(wanted.path,), select=("ALL",), ignore=())
+    run = _run(request)
+    _raise_trouble(request, run)
+    path = run.outcomes[0].path if run.outcomes else wanted.path
+    found = spawns_at(run.tasks, wanted)
+    if not found:
+        raise UserError(nowhere(run.tasks, wanted, path))
+    look = look_of(request.color)
+    if request.format == "json":
+        result = machine.tasks_json([Checked(path, (), found)])
+    else:
+        result = explained(found, run.diagnostics, lines_of=run.lines_of, look=look)
+    write(result, sys.stdout, color=look.color)
+    return CLEAN
+
+
+def _refuse_directory(path: str) -> None:
+    if os.path.isdir(path):  # noqa: PTH112 - never raises
+        raise UserError(f"`{path}` is a directory: name a file and a line in it")
+
+
+def _raise_trouble(request: Request, run: Run) -> None:
+    """Raise for a file that could not be looked at, or not be parsed."""
+    for failure in run.failures:
+        if failure.details is not None and request.verbose:
+            write(failure.details, sys.stderr)
+        raise UserError(f"{failure.path}: {failure.error}")
+    for found in run.diagnostics:
+        if found.code == UNPARSABLE:
+            raise UserError(f"{found.path}:{found.span.line}:{found.span.column}: {found.message}")
 
 
 def _finish(request: Request, run: Run, result: str, code: int, look: Look) -> int:
     """Write the result, then the files that could not be looked at; give the exit code."""
     if not request.silent:
-        _write(result, sys.stdout, color=look.color)
+        write(result, sys.stdout, color=look.color)
     for failure in run.failures:
-        _say(f"{failure.path}: {failure.error}", "error")
+        say(f"{failure.path}: {failure.error}", "error")
         if failure.details is not None and request.verbose:
-            _write(failure.details, sys.stderr)
+            write(failure.details, sys.stderr)
     return FAILED if run.failures else code
 
 
@@ -171,9 +226,9 @@ def rule(rule: str | None, *, every: bool, format: str, color: str) -> int:  # n
     from leaklint.report import machine, text
 
     rules = _wanted_rules(rule, every=every)
-    look = _look(color)
+    look = look_of(color)
     result = machine.rules_json(rules) if format == "json" else text.rule_pages(rules, look=look)
-    _write(result, sys.stdout, color=look.color)
+    write(result, sys.stdout, color=look.color)
     return CLEAN
 
 
@@ -204,20 +259,20 @@ def _run(request: Request) -> Run:
     paths = request.paths or (() if request.stdin_filename else (".",))
     if paths == ("-",) or not paths:
         data = sys.stdin.buffer.read() if sys.stdin else b""
-        run = app.check_stdin(data, filename=request.stdin_filename or STDIN, options=options)
+        run = app.check_stdin(data, filename=request.stdin_filename, options=options)
     elif "-" in paths:
         raise UserError("`-` (standard input) cannot be checked together with other paths")
     elif request.stdin_filename:
         raise UserError("--stdin-filename is for standard input: give `-` as the only path")
     else:
-        with _waiting(shown=not request.terse) as note:
+        with waiting(shown=not request.terse) as note:
             run = app.check(paths, options=options, jobs=request.jobs, on_progress=note)
     if not run.outcomes and not request.terse:
         remaining = " that are not excluded" if request.force_exclude else ""
-        _say(f"no Python files found in {', '.join(paths) or request.stdin_filename}{remaining}", "warning")
+        say(f"no Python files found in {', '.join(paths) or request.stdin_filename}{remaining}", "warning")
     if request.verbose:
         files = "1 file" if len(run.outcomes) == 1 else f"{len(run.outcomes)} files"
-        _say(f"{files} looked at in {time.monotonic() - started:.2f} s")
+        say(f"{files} looked at in {time.monotonic() - started:.2f} s")
     return run
 
 
@@ -234,129 +289,23 @@ def _app_options(request: Request) -> Options:
         ),
         isolated=request.isolated,
         force_exclude=request.force_exclude,
+        isolated_files=request.isolated_files,
     )
 
 
-@contextmanager
-def _waiting(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that is told how many files are done, of how many.
-
-    It draws a progress bar on standard error if that is a terminal which has waited for `PATIENCE` seconds.
-    """
-    started = time.monotonic()
-    may_draw = shown and sys.stderr is not None and sys.stderr.isatty()
-    bar: Progress | None = None
-
-    def note(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None and may_draw and time.monotonic() - started > PATIENCE:
-            bar = _progress_bar()
-            bar.add_task("checking", total=total)
-            bar.start()
-        if bar is not None:
-            bar.update(bar.task_ids[0], completed=done, total=total)
-
-    try:
-        yield note
-    finally:
-        if bar is not None:
-            bar.stop()
-
-
-def _progress_bar() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("files"),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-# -- printing ------------------------------------------------------------------------------------------------------
-
-
-def _look(color: str) -> Look:
-    from leaklint.report.frame import Look
-
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    return Look(
-        color=_wants_color(color, sys.stdout),
-        unicode=_takes_box_characters(sys.stdout),
-        width=shutil.get_terminal_size().columns if terminal else PIPED_WIDTH,
-        terminal=terminal,
-    )
-
-
-def _wants_color(choice: str, stream: IO[str] | None) -> bool:
-    """`--color` goes before NO_COLOR, that before FORCE_COLOR, that before what the stream is."""
-    if choice != "auto":
-        return choice == "always"
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _takes_box_characters(stream: IO[str] | None) -> bool:
-    try:
-        "│⋮…".encode(getattr(stream, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
-def _tolerate_any_text(stream: IO[str] | None) -> None:
-    """Have a stream write what its encoding lacks as escapes, rather than fail."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
-
-
-def _write(text: str, stream: IO[str] | None, *, color: bool = False) -> None:
-    """Write to a stream. A reader that has seen enough (`| head`) changes nothing: the exit code stays."""
-    try:
-        click.echo(text, file=stream, nl=False, color=color)
-    except OSError as error:
-        _mute(stream)
-        if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL for a closed pipe
-            raise UserError(f"cannot write the output: {error.strerror}") from None
-
-
-def _mute(stream: IO[str] | None) -> None:
-    """Send a broken stream to nowhere, or Python would complain when it flushes it at exit."""
-    if stream is None:
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
-def _say(message: str, kind: str | None = None) -> None:
-    """Write one line to standard error."""
-    from leaklint.report.frame import visible
-
-    color = _wants_color("auto", sys.stderr)
-    styles = {"error": "bright_red", "warning": "yellow"}
-    label = f"{click.style(kind, fg=styles[kind], bold=True)}: " if kind else ""
-    _write(f"leaklint: {label}{visible(message)}\n", sys.stderr, color=color)
+# -- mistakes ----------------------------------------------------------------------------------------------------------
 
 
 def _mistake(message: str, ctx: click.Context | None = None) -> int:
-    _say(" ".join(message.split("\n")), "error")
+    say(" ".join(message.split("\n")), "error")
     if ctx is not None:
-        _write(f"Try '{ctx.command_path} --help' for help.\n", sys.stderr)
+        write(f"Try '{ctx.command_path} --help' for help.\n", sys.stderr)
     return FAILED
 
 
 def _fault(error: Exception, *, verbose: bool) -> int:
     """Own up to a fault of leaklint's: never with the exit code of a finding."""
-    _say(f"leaklint itself failed: {type(error).__name__}: {error} (--verbose shows the traceback)", "error")
+    say(f"leaklint itself failed: {type(error).__name__}: {error} (--verbose shows the traceback)", "error")
     if verbose:
-        _write("".join(traceback.format_exception(error)), sys.stderr)
+        write("".join(traceback.format_exception(error)), sys.stderr)
     return FAILED

@@ -1,73 +1,105 @@
-"""From the bytes of one file to its outcome: pure, and the only way there (command line, API, workers, tests)."""
+"""From the bytes of files to their outcomes: pure, and the only way there (command line, API, workers, tests)."""
 
 from __future__ import annotations
 
-import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import NamedTuple
 
-from leaklint.analysis import judge
-from leaklint.model.code import Span
+from leaklint.analysis import Tracer, trace
+from leaklint.catalog import BASE
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Reported, Skipped
 from leaklint.model.facts import ModuleFacts, Unparsable
-from leaklint.model.fate import Fate
+from leaklint.model.fate import Fate, Task, Unclosed
 from leaklint.policy.config import Settings
 from leaklint.policy.silence import silence
+from leaklint.reading import Text, collect_source, failed, read_program, too_deep
 from leaklint.rules import Subject, all_rules, lk002_unused_suppression
-from leaklint.syntax.collect import collect
-from leaklint.syntax.source import decode, mentions_spawn, read_source
 
-__all__ = ["check_source", "collect_source", "decide"]
+__all__ = ["Input", "check_program", "check_source", "collect_source", "decide"]
 
 
-def collect_source(data: bytes, *, path: str, module: str) -> ModuleFacts | Unparsable:
-    """What is known of a file. `path` is as the user would write it, `module` the dotted name."""
+class Input(NamedTuple):
+    """One file of a program: of the files that are judged together."""
+
+    path: str
+    """As the user would write it."""
+    module: str
+    """The dotted name, which no other file of the program has."""
+    data: bytes
+    settings: Settings | None
+    """What is configured for it; None for a file that is only read for what it says about the others."""
+    always_parse: bool = False
+    aliases: tuple[tuple[str, str], ...] = ()
+    """What imports in it call differently: a dotted name that they write, and the name that leads there in the program."""
+
+
+def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
+    """Check the files of a program that have settings, in their order; the others are read where it matters.
+
+    Of several files, one that mentions no spawn and that no task leads to is only decoded (`Skipped`), unless
+    `always_parse` is set. Never raises: a fault of leaklint's own becomes `Failed`.
+    """
     try:
-        source = read_source(data, path=path)
-        return source if isinstance(source, Unparsable) else collect(source, module=module)
-    except RecursionError:
-        return _too_deep(path)
+        catalog = next((each.settings.catalog for each in inputs if each.settings is not None), BASE)
+        reading = read_program([_text(each) for each in inputs], catalog)
+        tracer = trace(reading.facts, catalog)
+    except Exception as error:
+        return tuple(failed(each.path, error) for each in inputs if each.settings is not None)
+    known: dict[str, tuple[ModuleFacts, Tracer]] = {each.path: (each, tracer) for each in reading.facts}
+    known |= {each.path: (each, trace([each], catalog)) for each in reading.aside}
+    return tuple(
+        _outcome(each.path, each.settings, reading.faults.get(each.path) or known.get(each.path))
+        for each in inputs
+        if each.settings is not None
+    )
 
 
 def check_source(data: bytes, *, path: str, module: str, settings: Settings, always_parse: bool = False) -> Outcome:
-    """Check one file. Never raises: a fault of leaklint's own becomes `Failed`.
+    """Check one file by itself, as `check_program` does."""
+    (outcome,) = check_program([Input(path, module, data, settings, always_parse)])
+    return outcome
 
-    A file that mentions no spawn is decoded only (`Skipped`), unless `always_parse` is set.
-    """
+
+def _text(each: Input) -> Text:
+    return Text(each.path, each.module, each.data, each.aliases, each.settings is not None, each.always_parse)
+
+
+def _outcome(
+    path: str, settings: Settings, known: tuple[ModuleFacts, Tracer] | Unparsable | Failed | None
+) -> Outcome:
+    if known is None or isinstance(known, Failed):
+        return known or Skipped(path)
     try:
-        if not always_parse and not mentions_spawn(data):
-            decoded = decode(data, path=path)
-            return decide(decoded, settings) if isinstance(decoded, Unparsable) else Skipped(path)
-        return decide(collect_source(data, path=path, module=module), settings)
+        if isinstance(known, Unparsable):
+            return decide(known, (), (), settings)
+        facts, tracer = known
+        return decide(facts, tracer.tasks(facts), tracer.unclosed(facts), settings)
+    except RecursionError:
+        return decide(too_deep(path), (), (), settings)
     except Exception as error:
-        return Failed(path, f"leaklint itself failed on this file: {_one_line(error)}", traceback.format_exc())
+        return failed(path, error)
 
 
-def decide(facts: ModuleFacts | Unparsable, settings: Settings) -> Checked:
+def decide(
+    facts: ModuleFacts | Unparsable, tasks: tuple[Task, ...], unclosed: tuple[Unclosed, ...], settings: Settings
+) -> Checked:
     """The verdict on a file of which this is known: its tasks, what the rules say, what the comments silence."""
-    subject = _subject(facts)
+    known = facts if isinstance(facts, ModuleFacts) else None
+    unparsable = facts if isinstance(facts, Unparsable) else None
+    # one cause, one diagnostic: what is reported at another place is not reported here again
+    told = tuple(task for task in tasks if task.cause is None)
+    subject = Subject(facts.path, facts=known, unparsable=unparsable, tasks=told, unclosed=unclosed, complaints=())
     found = [diagnostic for rule in all_rules() for diagnostic in rule.check(subject)]
-    silenced = silence(found, subject.facts.comments if subject.facts else (), enabled=settings.enabled)
+    silenced = silence(found, known.comments if known else (), enabled=settings.enabled)
     about_comments = lk002_unused_suppression.check(replace(subject, complaints=silenced.complaints))
     heard = (each for each in (*silenced.kept, *about_comments) if settings.enabled(each.code))
     return Checked(
         path=facts.path,
         diagnostics=tuple(sorted(heard, key=lambda each: each.sort_key)),
-        tasks=tuple(Reported(task, _rule_by_fate().get(task.fate)) for task in subject.tasks),
+        tasks=tuple(Reported(task, _rule_by_fate().get(task.fate)) for task in tasks),
     )
-
-
-def _subject(facts: ModuleFacts | Unparsable) -> Subject:
-    if isinstance(facts, ModuleFacts):
-        try:
-            return Subject(facts.path, facts=facts, unparsable=None, tasks=judge(facts), complaints=())
-        except RecursionError:
-            return _subject(_too_deep(facts.path))
-    return Subject(facts.path, facts=None, unparsable=facts, tasks=(), complaints=())
-
-
-def _too_deep(path: str) -> Unparsable:
-    return Unparsable(path, Span(1, 1, 1, 1), "nested too deeply to be analysed")
 
 
 @cache
@@ -75,8 +107,3 @@ def _rule_by_fate() -> dict[Fate, str]:
     """The rule that reports a fate by default; quiet fates are left out."""
     return {fate: rule.code for rule in all_rules() if rule.default for fate in rule.fates}
 
-
-def _one_line(error: Exception) -> str:
-    """The error by its type and the first line of what it says."""
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

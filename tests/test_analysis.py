@@ -5,7 +5,8 @@ from __future__ import annotations
 from leaklint.analysis import judge
 from leaklint.model import code
 from leaklint.model.code import Expr, Function, Span, Stmt
-from leaklint.model.facts import ModuleFacts
+from leaklint.model.facts import ModuleFacts, ModuleNames
+from leaklint.model.walk import walk
 from leaklint.model.fate import Fate, PathKind, Step, Task
 
 MODULE = "shop.orders"
@@ -45,6 +46,13 @@ def wait(line: int, value: Expr) -> Stmt:
     return evaluate(code.Await(value, at(line)))
 
 
+def words_of(body: code.Block) -> frozenset[str]:
+    found = (
+        each.attr if isinstance(each, code.Attribute) else each.id for each in walk(body, (code.Attribute, code.Name))
+    )
+    return frozenset(found)
+
+
 def function(
     qualname: str, *body: Stmt, local: str = "", params: str = "", owner: str | None = None, kind: str = "function"
 ) -> Function:
@@ -60,6 +68,7 @@ def function(
         returns=None,
         local_names=frozenset(f"{local} {params}".split()),
         free_names=frozenset(),
+        words=words_of(body),
         body=body,
         span=at(1),
     )
@@ -67,7 +76,9 @@ def function(
 
 def module(*functions: Function, classes: tuple[code.Class, ...] = ()) -> ModuleFacts:
     top = function(MODULE, kind="module", local=" ".join(each.name for each in functions))
-    return ModuleFacts(PATH, MODULE, (top, *functions), classes, ())
+    return ModuleFacts(
+        PATH, MODULE, (top, *functions), classes, ModuleNames(MODULE, (), (), None, frozenset(), frozenset()), ()
+    )
 
 
 def judged(*body: Stmt, local: str = "") -> Task:

@@ -174,6 +174,13 @@ def test_options_override_the_configuration(project: Path) -> None:
     assert codes(leaklint.check_paths([project], exclude=["a.py"])) == ["LK106"]
 
 
+def test_the_rest_of_the_project_is_read_unless_files_are_isolated(project: Path) -> None:
+    (project / "c.py").write_text("import a\n", encoding="utf-8")
+    run, alone = (leaklint.check_paths(["a.py"], isolated_files=isolated) for isolated in (False, True))
+    assert run == alone
+    assert (list(run.lines_of("c.py")), list(alone.lines_of("c.py"))) == (["import a", ""], [])
+
+
 def test_missing_path(project: Path) -> None:
     with pytest.raises(leaklint.UserError):
         leaklint.check_paths([project / "missing.py"])

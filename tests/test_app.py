@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -18,9 +18,10 @@ import anyio
 import pytest
 
 from leaklint.adapters import pool, workers
-from leaklint.adapters.files import read
+from leaklint.adapters.files import File, read
 from leaklint.app import Options, Run, check, check_stdin
-from leaklint.model.diagnostic import Checked, Failed, Skipped
+from leaklint.engine import Input, check_program
+from leaklint.model.diagnostic import Checked, Failed, Outcome, Skipped
 from leaklint.model.errors import UserError
 from leaklint.policy.config import Overrides
 
@@ -96,10 +97,101 @@ def test_nothing_to_check() -> None:
 def test_a_file_that_cannot_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project(root, 3)
     lost = Failed("pkg/m001.py", "cannot be read: Permission denied", None)
-    monkeypatch.setattr("leaklint.adapters.pool.read", lambda file: lost if file.path == lost.path else read(file))
+    monkeypatch.setattr("leaklint.adapters.files.read", lambda file: lost if file.path == lost.path else read(file))
     run = check(["pkg"], options=Options())
     assert run.failures == (lost,)
     assert [path for path, _, _ in findings(run)] == ["pkg/m000.py", "pkg/m002.py"]
+
+
+# -- the rest of the project ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The programs that the engine is given from now on: their files, with a star before those that are reported on."""
+    programs: list[list[str]] = []
+
+    def record(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
+        programs.append([f"{'*' * (each.settings is not None)}{each.path} {each.module}" for each in inputs])
+        return check_program(inputs)
+
+    monkeypatch.setattr(pool, "check_program", record)
+    return programs
+
+
+def test_the_rest_of_the_project_is_read_but_not_reported_on(root: Path, judged: list[list[str]]) -> None:
+    project(root, 3)
+    (root / "pkg/__init__.py").touch()
+    (root / "pyproject.toml").touch()
+    (root / "use.py").write_text(f"import pkg.m001\n{LEAK}")
+    seen: list[tuple[int, int]] = []
+    run = check(["pkg/m001.py"], options=Options(), on_progress=lambda done, total: seen.append((done, total)))
+    assert judged == [
+        ["pkg/__init__.py pkg", "pkg/m000.py pkg.m000", "*pkg/m001.py pkg.m001", "pkg/m002.py pkg.m002", "use.py use"]
+    ]
+    assert [outcome.path for outcome in run.outcomes] == ["pkg/m001.py"]
+    assert [entry.task.function for entry in run.tasks] == ["pkg.m001.main"]
+    assert seen == [(1, 1)]
+    assert run.lines_of("use.py")[0] == "import pkg.m001"
+    assert check(["pkg/m001.py"], options=Options(), jobs=2) == run
+    assert len(judged) == 1
+
+
+@pytest.mark.parametrize("paths", [["pkg/m001.py", "use.py"], ["."]])
+def test_without_the_rest_of_the_project(root: Path, judged: list[list[str]], paths: list[str]) -> None:
+    project(root, 2)
+    (root / "pyproject.toml").touch()
+    (root / "use.py").write_text("import m001\n")
+    run = check(paths, options=Options(isolated_files=True))
+    wanted = ["*pkg/m000.py m000", "*pkg/m001.py m001", "*use.py use"]
+    assert sorted(judged) == [[each] for each in wanted if paths == ["."] or "m000" not in each]
+    assert run.lines_of("pkg/m000.py") == (LEAK.split("\n") if paths == ["."] else ())
+
+
+def test_the_root_is_found_without_configuration(root: Path, judged: list[list[str]]) -> None:
+    project(root, 1)
+    (root / "pyproject.toml").write_text("[tool.leaklint]\nignore = ['LK101']\n")
+    (root / "use.py").write_text("import m000\n")
+    assert findings(check(["pkg/m000.py"], options=Options(isolated=True))) == [("pkg/m000.py", 5, "LK101")]
+    assert judged == [["*pkg/m000.py m000", "use.py use"]]
+
+
+def test_what_is_wrong_with_the_rest_of_the_project_is_no_concern(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(root, 3)
+    (root / "pkg/__init__.py").touch()
+    (root / ".git").mkdir()
+    (root / "pkg/m002.py").write_text("create_task = (\n")
+    (root / "other").mkdir()
+    (root / "other/pyproject.toml").write_text("[tool.leaklint]\nmistaken = true\n")
+    lost = Failed("pkg/m001.py", "cannot be read: Permission denied", None)
+    monkeypatch.setattr("leaklint.adapters.files.read", lambda file: lost if file.path == lost.path else read(file))
+    seen: list[tuple[int, int]] = []
+    run = check(["pkg/m000.py"], options=Options(), on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 1)]
+    assert [outcome.path for outcome in run.outcomes] == ["pkg/m000.py"]
+    assert findings(run) == [("pkg/m000.py", 5, "LK101")]
+    assert check(["pkg/m001.py"], options=Options()).outcomes == (lost,)
+
+
+def test_standard_input_stands_in_for_a_file(root: Path, judged: list[list[str]]) -> None:
+    project(root, 1)
+    (root / "pkg/__init__.py").touch()
+    (root / "pyproject.toml").touch()
+    for name in ("pkg/m000.py", "pkg/new.py"):
+        run = check_stdin(LEAK.encode() * 2, filename=name, options=Options())
+        assert findings(run) == [(name, 5, "LK101"), (name, 10, "LK101")]
+        assert run.lines_of(name) == (LEAK * 2).split("\n")
+        assert run.lines_of("pkg/__init__.py") == [""]
+    check_stdin(b"import pkg", filename="use.py", options=Options())
+    check_stdin(b"import pkg", filename="pkg/m000.py", options=Options(isolated_files=True))
+    assert findings(check_stdin(LEAK.encode(), filename=None, options=Options())) == [("<stdin>", 5, "LK101")]
+    assert judged == [
+        ["pkg/__init__.py pkg", "*pkg/m000.py pkg.m000"],
+        ["pkg/__init__.py pkg", "pkg/m000.py pkg.m000", "*pkg/new.py pkg.new"],
+        ["pkg/__init__.py pkg", "pkg/m000.py pkg.m000", "*use.py use"],
+        ["*pkg/m000.py pkg.m000"],
+        ["*<stdin> <stdin>"],
+    ]
 
 
 # -- settings ------------------------------------------------------------------------------------------------------
@@ -141,7 +233,7 @@ def test_standard_input_is_configured_like_the_file_it_stands_for(root: Path) ->
     assert findings(check_stdin(LEAK.encode(), filename=str(root / "x.py"), options=Options())) == [
         ("x.py", 5, "LK101")
     ]
-    assert findings(check_stdin(b"x = = 1", filename="<stdin>", options=Options())) == [("<stdin>", 1, "LK001")]
+    assert findings(check_stdin(b"x = = 1", filename=None, options=Options())) == [("<stdin>", 1, "LK001")]
 
 
 # -- worker processes ----------------------------------------------------------------------------------------------
@@ -160,6 +252,42 @@ def test_the_outcome_does_not_depend_on_the_number_of_processes(root: Path) -> N
     assert len(seen) > 3
 
 
+def test_programs_of_many_sizes(root: Path) -> None:
+    """Twelve packages, of one to six files, of which only some are named."""
+    (root / "pyproject.toml").touch()
+    for number in range(12):
+        folder = root / f"pkg{number}"
+        folder.mkdir()
+        (folder / "__init__.py").write_text(f"import pkg{number // 4}\n")
+        for inner in range(number % 6):
+            (folder / f"m{inner}.py").write_text(LEAK)
+    paths = [str(root / f"pkg{number}") for number in range(1, 12, 2)]
+    alone, together = (check(paths, options=Options(), jobs=jobs) for jobs in (1, 2))
+    assert [outcome.path.partition("/")[0] for outcome in alone.outcomes if outcome.path.endswith("__init__.py")] == [
+        "pkg1", "pkg11", "pkg3", "pkg5", "pkg7", "pkg9"
+    ]  # fmt: skip
+    assert len(findings(alone)) == 18
+    assert together == alone
+
+
+def test_batches_begin_with_the_largest_program() -> None:
+    def job(name: str, size: int) -> pool.Job:
+        return pool.Job(tuple(pool.Entry(File(f"{name}{i}.py", f"/{name}{i}.py"), name, None) for i in range(size)))
+
+    jobs = [job("a", 1), job("b", 40), job("c", 2), job("d", 3), job("e", 1), job("f", 1)]
+    found = workers.batches(jobs, count=3)
+    assert [[each.entries[0].module for each in batch] for batch in found] == [["b"], ["d"], ["c", "a", "e"], ["f"]]
+
+
+def test_one_program_is_checked_by_a_worker_only_on_demand(root: Path, judged: list[list[str]]) -> None:
+    project(root, pool.FEW)
+    (root / "pkg/__init__.py").touch()
+    run = check(["."], options=Options())
+    assert [len(program) for program in judged] == [pool.FEW + 1]
+    assert check(["."], options=Options(), jobs=2) == run
+    assert len(judged) == 1
+
+
 def test_progress_without_processes(root: Path) -> None:
     project(root, 3)
     seen: list[tuple[int, int]] = []
@@ -170,31 +298,41 @@ def test_progress_without_processes(root: Path) -> None:
 DYING = """
 import os, signal
 from leaklint.adapters import pool
-check_file = pool.check_file
-def die(job):
-    name = job.file.path[-6:]
-    if name == "007.py":
+check_job = pool.check_job
+def die(job, sources):
+    names = {entry.file.path[-6:] for entry in job.entries}
+    if "007.py" in names:
         os.kill(os.getpid(), signal.SIGKILL)
-    if name == "008.py":
+    if "008.py" in names:
         os.kill(os.getpid(), signal.SIGTERM)
-    if name == "039.py":
+    if "039.py" in names:
         os._exit(7)
-    return check_file(job)
-pool.check_file = die
+    return check_job(job, sources)
+pool.check_job = die
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no signals like these on Windows")
-def test_a_worker_that_dies_costs_the_file_it_was_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("together", [False, True])
+def test_a_worker_that_dies_costs_the_file_it_was_at(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, together: bool
+) -> None:
     names = project(root, 40)
+    if together:
+        names.insert(0, "pkg/__init__.py")
+        (root / names[0]).write_text(LEAK)
+        (root / "test_pkg.py").write_text("import pkg\n")
     monkeypatch.setattr(workers, "PROGRAM", workers.PROGRAM.replace("answers.write", f"{DYING}\nanswers.write"))
-    run = check(["."], options=Options(), jobs=2)
+    seen: list[tuple[int, int]] = []
+    run = check(["pkg"], options=Options(), jobs=2, on_progress=lambda done, total: seen.append((done, total)))
+    first, second, third = (f"pkg/m{number}.py" for number in ("007", "008", "039"))
     assert run.failures == (
-        Failed(names[7], "the process that checked it died (SIGKILL)", None),
-        Failed(names[8], "the process that checked it died (SIGTERM)", None),
-        Failed(names[39], "the process that checked it died (exit code 7)", None),
+        Failed(first, "the process that checked it died (SIGKILL)", None),
+        Failed(second, "the process that checked it died (SIGTERM)", None),
+        Failed(third, "the process that checked it died (exit code 7)", None),
     )
-    assert [path for path, _, _ in findings(run)] == [name for i, name in enumerate(names) if i not in (7, 8, 39)]
+    assert [path for path, _, _ in findings(run)] == [name for name in names if name not in (first, second, third)]
+    assert max(seen) == (len(names), len(names))
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit(3)", "print('x' * 100_000)", "not Python at all"])

@@ -8,15 +8,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from leaklint import Diagnostic, __version__, app, check_source, cli
+from leaklint import Diagnostic, __version__, app, check_source, cli, terminal
+from leaklint.adapters import pool
 from leaklint.app import Run
-from leaklint.model.diagnostic import Failed
+from leaklint.engine import Input, check_program
+from leaklint.model.diagnostic import Failed, Outcome
 from leaklint.report import machine, text
 from leaklint.report.frame import Look
 from leaklint.rules import all_rules, find_rule
@@ -103,7 +105,7 @@ def test_help(leaklint: Leaklint) -> None:
     assert leaklint("-h") == (0, shown, "")
     assert leaklint() == (2, "", shown)
     commands = [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()]
-    assert commands == ["check", "rule", "tasks"]
+    assert commands == ["check", "rule", "tasks", "why"]
 
 
 def test_help_of_a_command_has_headings(leaklint: Leaklint) -> None:
@@ -118,7 +120,7 @@ def test_help_of_a_command_has_headings(leaklint: Leaklint) -> None:
     ("args", "message", "command"),
     [
         (["chekc"], "unknown command `chekc`, did you mean `check`?", "leaklint"),
-        (["lint"], "unknown command `lint` (commands: check, rule, tasks)", "leaklint"),
+        (["lint"], "unknown command `lint` (commands: check, rule, tasks, why)", "leaklint"),
         (["check", "--jobs", "0"], "Invalid value for '-j' / '--jobs': 0 is not in the range x>=1.", "leaklint check"),
     ],
 )
@@ -204,7 +206,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("choice", "environment", "terminal", "expected"),
+    ("choice", "environment", "is_terminal", "expected"),
     [
         ("auto", {}, True, True),
         ("auto", {}, False, False),
@@ -219,20 +221,20 @@ class Terminal(io.StringIO):
     ],
 )
 def test_when_to_colour(
-    monkeypatch: pytest.MonkeyPatch, choice: str, environment: dict[str, str], terminal: bool, expected: bool
+    monkeypatch: pytest.MonkeyPatch, choice: str, environment: dict[str, str], is_terminal: bool, expected: bool
 ) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert cli._wants_color(choice, Terminal() if terminal else io.StringIO()) is expected
+    assert terminal.wants_color(choice, Terminal() if is_terminal else io.StringIO()) is expected
 
 
 @pytest.mark.parametrize(("encoding", "bar"), [("utf-8", "│"), ("cp1252", "|"), ("cp437", "|"), ("ascii", "|")])
 def test_box_characters_where_the_encoding_has_them(monkeypatch: pytest.MonkeyPatch, encoding: str, bar: str) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
-    assert cli._look("auto").bar == bar
+    assert terminal.look_of("auto").bar == bar
 
 
 def test_progress_is_shown_to_a_terminal_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,9 +244,9 @@ def test_progress_is_shown_to_a_terminal_that_waits(monkeypatch: pytest.MonkeyPa
         (0.0, Terminal(), False, ""),
         (0.0, io.StringIO(), True, ""),
     ):
-        monkeypatch.setattr(cli, "PATIENCE", patience)
+        monkeypatch.setattr(terminal, "PATIENCE", patience)
         monkeypatch.setattr(sys, "stderr", stream)
-        with cli._waiting(shown=shown) as note:
+        with terminal.waiting(shown=shown) as note:
             note(3, 9)
         assert expected in stream.getvalue()
         assert bool(stream.getvalue()) is bool(expected)
@@ -411,7 +413,7 @@ def test_excluded_files_that_are_named(leaklint: Leaklint, tmp_path: Path) -> No
             '[tool.leaklint]\nselct = ["LK101"]\n',
             (
                 "pyproject.toml: unknown key `selct` in [tool.leaklint], did you mean `select`? "
-                "(valid keys: `exclude`, `ignore`, `select`, `strict`)"
+                "(valid keys: `exclude`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
             ),
         ),
         ('[tool.leaklint]\nstrict = "yes"\n', "pyproject.toml: `strict` must be true or false, not a string"),
@@ -457,6 +459,27 @@ def test_standard_input(leaklint: Leaklint, tmp_path: Path) -> None:
     assert leaklint("check", "-", "a.py") == (2, "", together)
     alone = "leaklint: error: --stdin-filename is for standard input: give `-` as the only path\n"
     assert leaklint("check", "--stdin-filename", "b.py", "a.py") == (2, "", alone)
+
+
+@pytest.mark.parametrize("command", ["check", "tasks"])
+def test_the_rest_of_the_project(
+    leaklint: Leaklint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "a.py").write_text(DROPPED)
+    (tmp_path / "b.py").write_text("import a\n")
+    programs: list[list[str]] = []
+
+    def record(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
+        programs.append([each.path for each in inputs])
+        return check_program(inputs)
+
+    monkeypatch.setattr(pool, "check_program", record)
+    whole = leaklint(command, "a.py")
+    assert leaklint(command, "--isolated-files", "a.py") == whole
+    leaklint(command, "-", "--stdin-filename", "b.py", stdin="import a")
+    leaklint(command, "-", stdin="import a")
+    assert programs == [["a.py", "b.py"], ["a.py"], ["a.py", "b.py"], ["<stdin>"]]
 
 
 def test_broken_files_do_not_hide_the_others(leaklint: Leaklint, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 
+from leaklint.catalog import BASE, extended
 from leaklint.model.errors import UserError
 from leaklint.policy.config import ConfigError, Overrides, Settings, codes_of, parse_pyproject
 from leaklint.rules import all_rules
@@ -59,8 +60,17 @@ def test_command_line_goes_before_file_goes_before_default() -> None:
     )
 
 
+def test_known_spawners_and_owners() -> None:
+    text = '[tool.leaklint]\nknown-spawners = ["lib.spawn", " lib.Pool.submit "]\nknown-owners = ["lib.Owner"]\n'
+    settings = parse_pyproject(text, origin="pyproject.toml")
+    assert settings == Settings(known_spawners=("lib.spawn", "lib.Pool.submit"), known_owners=("lib.Owner",))
+    assert settings.catalog == extended(("lib.spawn", "lib.Pool.submit"), ("lib.Owner",))
+    assert settings.override(Overrides(strict=True)).catalog == settings.catalog
+    assert Settings.default().catalog == BASE
+
+
 def test_a_value() -> None:
-    text = '[tool.leaklint]\nselect = ["LK1"]\nexclude = ["a/"]\n'
+    text = '[tool.leaklint]\nselect = ["LK1"]\nexclude = ["a/"]\nknown-owners = ["lib.Owner"]\n'
     settings = parse_pyproject(text, origin="pyproject.toml")
     assert settings is not None
     assert hash(settings) == hash(parse_pyproject(text, origin="elsewhere/pyproject.toml"))
@@ -78,7 +88,7 @@ def test_empty_table() -> None:
     assert parse_pyproject("[tool.leaklint]\n", origin="pyproject.toml") == Settings.default()
 
 
-KEYS = "(valid keys: `exclude`, `ignore`, `select`, `strict`)"
+KEYS = "(valid keys: `exclude`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +130,45 @@ KEYS = "(valid keys: `exclude`, `ignore`, `select`, `strict`)"
         (
             '[tool.leaklint]\nignore = ["droped_task"]\n',
             "a/pyproject.toml: `ignore`: unknown rule `droped_task`, did you mean `dropped-task`?",
+        ),
+        (
+            '[tool.leaklint]\nknown-spawner = ["lib.spawn"]\n',
+            "a/pyproject.toml: unknown key `known-spawner` in [tool.leaklint], did you mean `known-spawners`? " + KEYS,
+        ),
+        (
+            '[tool.leaklint]\nknown-spawners = "lib.spawn"\n',
+            (
+                "a/pyproject.toml: `known-spawners` must be a list of strings, not a string; "
+                'write known-spawners = ["lib.spawn"]'
+            ),
+        ),
+        (
+            '[tool.leaklint]\nknown-spawners = ["foo bar"]\n',
+            "a/pyproject.toml: `known-spawners`: `foo bar` is not a dotted name such as `mylib.spawn`",
+        ),
+        (
+            '[tool.leaklint]\nknown-spawners = [""]\n',
+            "a/pyproject.toml: `known-spawners`: `` is not a dotted name such as `mylib.spawn`",
+        ),
+        (
+            '[tool.leaklint]\nknown-spawners = ["spawn"]\n',
+            "a/pyproject.toml: `known-spawners`: `spawn` is not a dotted name such as `mylib.spawn`",
+        ),
+        (
+            '[tool.leaklint]\nknown-spawners = ["lib.spawn()"]\n',
+            "a/pyproject.toml: `known-spawners`: `lib.spawn()` is not a dotted name such as `mylib.spawn`",
+        ),
+        (
+            '[tool.leaklint]\nknown-owners = ["lib..Owner"]\n',
+            "a/pyproject.toml: `known-owners`: `lib..Owner` is not a dotted name such as `mylib.TaskManager`",
+        ),
+        (
+            '[tool.leaklint]\nknown-owners = ["lib.class"]\n',
+            "a/pyproject.toml: `known-owners`: `lib.class` is not a dotted name such as `mylib.TaskManager`",
+        ),
+        (
+            "[tool.leaklint]\nknown-owners = [1]\n",
+            "a/pyproject.toml: `known-owners` must be a list of strings, but holds an integer",
         ),
         ('[tool.leaklint]\nselect = [""]\n', "a/pyproject.toml: `select`: unknown rule ``"),
         ('[tool.leaklint]\nselect = ["RUF006"]\n', "a/pyproject.toml: `select`: unknown rule `RUF006`"),

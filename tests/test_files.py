@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leaklint.adapters.files import Discovery, Exclusion, File, discover, read
+from leaklint.adapters.files import Discovery, Exclusion, File, Group, Sources, discover, read
 from leaklint.adapters.projects import Layout, Project, display_path
 from leaklint.model.diagnostic import Failed
 from leaklint.model.errors import UserError
@@ -44,11 +44,16 @@ def names(*paths: str, exclude: tuple[str, ...] = (), force: bool = False) -> li
 def test_what_is_known_of_a_file(root: Path) -> None:
     make(root, "src/pkg/__init__.py", "src/pkg/sub/__init__.py", "src/pkg/sub/mod.py", "run.py")
     assert found(".", "src/pkg/sub/mod.py") == Discovery(
-        files=(
-            File("run.py", str(root / "run.py"), "run", explicit=False),
-            File("src/pkg/__init__.py", str(root / "src/pkg/__init__.py"), "pkg", explicit=False),
-            File("src/pkg/sub/__init__.py", str(root / "src/pkg/sub/__init__.py"), "pkg.sub", explicit=False),
-            File("src/pkg/sub/mod.py", str(root / "src/pkg/sub/mod.py"), "pkg.sub.mod", explicit=True),
+        groups=(
+            Group(
+                str(root),
+                (
+                    File("run.py", str(root / "run.py")),
+                    File("src/pkg/__init__.py", str(root / "src/pkg/__init__.py")),
+                    File("src/pkg/sub/__init__.py", str(root / "src/pkg/sub/__init__.py")),
+                    File("src/pkg/sub/mod.py", str(root / "src/pkg/sub/mod.py"), explicit=True),
+                ),
+            ),
         ),
         failures=(),
     )
@@ -63,7 +68,7 @@ def test_python_files_in_directories_and_any_file_that_is_named(root: Path) -> N
 def test_every_file_once(root: Path) -> None:
     make(root, "pkg/a.py")
     assert found("pkg", "./pkg/a.py", "pkg/../pkg/a.py", str(root / "pkg"), ".").files == (
-        File("pkg/a.py", str(root / "pkg/a.py"), "a", explicit=True),
+        File("pkg/a.py", str(root / "pkg/a.py"), explicit=True),
     )
 
 
@@ -216,10 +221,20 @@ def test_a_directory_that_cannot_be_read(root: Path, monkeypatch: pytest.MonkeyP
 
 def test_reading(root: Path) -> None:
     (root / "a.py").write_bytes(b"x\r\n\xff")
-    here = File("a.py", str(root / "a.py"), "a", explicit=True)
-    gone = File("b.py", str(root / "b.py"), "b", explicit=True)
+    here = File("a.py", str(root / "a.py"))
+    gone = File("b.py", str(root / "b.py"))
+    missing = Failed("b.py", "cannot be read: No such file or directory", None)
     assert read(here) == b"x\r\n\xff"
-    assert read(gone) == Failed("b.py", "cannot be read: No such file or directory", None)
+    assert read(gone) == missing
+    sources = Sources()
+    assert [sources.peek(here), sources.peek(gone)] == [b"x\r\n\xff", missing]
+    (root / "a.py").write_bytes(b"new")
+    (root / "b.py").write_bytes(b"here")
+    assert [sources.peek(here), sources.take(here), sources.take(here)] == [b"x\r\n\xff", b"x\r\n\xff", b"new"]
+    sources.put(here, b"other")
+    assert sources.peek(here) == b"other"
+    sources.clear()
+    assert [sources.take(here), sources.take(gone)] == [b"new", b"here"]
 
 
 @pytest.mark.parametrize(
@@ -284,4 +299,4 @@ def test_module_names(root: Path) -> None:
         "my-script.py": "my-script",
         "no/such/__init__.py": "such",
     }
-    assert {name: layout.module_name(root / name) for name in named} == named
+    assert {name: layout.module_name(str(root / name)) for name in named} == named

@@ -145,28 +145,158 @@ def test_full_in_colour() -> None:
     )
 
 
+POOL = "from wire import open_reader\n\n\nclass Pool:\n    def fill(self):\n        self._reader = open_reader()\n"
+WIRE = "def open_reader():\n    return create_task(read())\n\n\ndef stop(pool):\n    pool._reader.cancel()\n"
+FILES = {"wire.py": WIRE.split("\n"), "pkg/pool.py": [*[""] * 116, *POOL.split("\n")]}
+RETURNED = Step("wire.py", Span(2, 5, 2, 31), "`open_reader` returns it")
+KEPT = Step("pkg/pool.py", Span(122, 9, 122, 21), "kept in `self._reader`")
+STOPPED = Step("wire.py", Span(6, 5, 6, 26), "`stop` cancels it")
+
+
 def test_steps_in_other_files() -> None:
-    there = Step("pkg/other.py", Span(120, 5, 120, 18), "cancelled here")
-    found = diagnostic(Span(2, 5, 2, 9), "spawned here", there, Step("a.py", Span(2, 1, 2, 2), "stored here"))
-    files = {"a.py": ["", "t = spawn()"], "pkg/other.py": [*[""] * 119, "    task.cancel()"]}
+    """Every file has a section of its own, with its name and the place of its first step."""
+    received = Step("pkg/pool.py", Span(122, 24, 122, 37), "`fill` receives it")
+    nobody = Step("pkg/pool.py", Span(120, 1, 120, 12), "nothing in `Pool` waits for it or cancels it")
+    found = diagnostic(Span(2, 12, 2, 31), "spawned here", RETURNED, received, KEPT, nobody, path="wire.py")
     assert (
-        text.full([found], lines_of=files.__getitem__)
+        text.full([found], lines_of=FILES.__getitem__)
         == """\
 error[LK101]: wrong  (dropped-task)
-   --> a.py:2:5
+   --> wire.py:2:12
      │
-   2 │ t = spawn()
-     │ -   ^^^^ spawned here
-     │ │
-     │ stored here
-   ::: pkg/other.py:120:5
+   2 │     return create_task(read())
+     │     -------^^^^^^^^^^^^^^^^^^^ spawned here
+     │     │
+     │     (1) `open_reader` returns it
      │
- 120 │     task.cancel()
-     │     ------------- cancelled here
+   ::: pkg/pool.py:122:24
+     │
+ 120 │ class Pool:
+     │ ----------- (4) nothing in `Pool` waits for it or cancels it
+ 121 │     def fill(self):
+ 122 │         self._reader = open_reader()
+     │         ------------   ------------- (2) `fill` receives it
+     │         │
+     │         (3) kept in `self._reader`
      │
      = docs: leaklint rule LK101
 
 """
+    )
+    assert text.concise([found]) == "wire.py:2:12: LK101 wrong\n"
+    (entry,) = json.loads(machine.check_json([Checked("wire.py", (found,), ())]))["findings"]
+    assert [(step["path"], step["line"], step["column"]) for step in entry["evidence"]] == [
+        ("wire.py", 2, 5),
+        ("pkg/pool.py", 122, 24),
+        ("pkg/pool.py", 122, 9),
+        ("pkg/pool.py", 120, 1),
+    ]
+
+
+def test_steps_that_come_back_to_a_file_are_numbered() -> None:
+    found = diagnostic(Span(122, 24, 122, 37), "spawned here", STOPPED, KEPT, path="pkg/pool.py")
+    assert (
+        text.full([found], lines_of=FILES.__getitem__)
+        == """\
+error[LK101]: wrong  (dropped-task)
+   --> pkg/pool.py:122:24
+     │
+ 122 │         self._reader = open_reader()
+     │         ------------   ^^^^^^^^^^^^^ spawned here
+     │         │
+     │         (2) kept in `self._reader`
+     │
+   ::: wire.py:6:5
+     │
+   6 │     pool._reader.cancel()
+     │     --------------------- (1) `stop` cancels it
+     │
+     = docs: leaklint rule LK101
+
+"""
+    )
+
+
+def test_steps_that_are_read_in_order_file_after_file_are_not_numbered() -> None:
+    found = diagnostic(Span(122, 24, 122, 37), "spawned here", KEPT, STOPPED, path="pkg/pool.py")
+    assert (
+        text.full([found], lines_of=FILES.__getitem__, look=Look(unicode=False))
+        == """\
+error[LK101]: wrong  (dropped-task)
+   --> pkg/pool.py:122:24
+     |
+ 122 |         self._reader = open_reader()
+     |         ------------   ^^^^^^^^^^^^^ spawned here
+     |         |
+     |         kept in `self._reader`
+     |
+   ::: wire.py:6:5
+     |
+   6 |     pool._reader.cancel()
+     |     --------------------- `stop` cancels it
+     |
+     = docs: leaklint rule LK101
+
+"""
+    )
+
+
+def test_a_step_in_a_file_that_cannot_be_read_any_more() -> None:
+    found = diagnostic(Span(2, 12, 2, 31), "spawned here", KEPT, path="wire.py")
+    assert (
+        text.full([found], lines_of=lambda path: FILES[path] if path == "wire.py" else ())
+        == """\
+error[LK101]: wrong  (dropped-task)
+   --> wire.py:2:12
+     │
+   2 │     return create_task(read())
+     │            ^^^^^^^^^^^^^^^^^^^ spawned here
+     │
+   ::: pkg/pool.py:122:9
+     │
+ 122 │
+     │ - kept in `self._reader`
+     │
+     = docs: leaklint rule LK101
+
+"""
+    )
+
+
+def test_steps_on_one_span_are_in_the_order_of_the_evidence() -> None:
+    steps = (
+        Step("a.py", Span(2, 1, 2, 11), "`main` cancels it"),
+        Step("a.py", Span(2, 1, 2, 11), "the function ends"),
+        Step("a.py", Span(2, 1, 2, 11), "nobody has waited for it"),
+    )
+    assert (
+        frame("t = spawn()\nt.cancel()", diagnostic(Span(1, 5, 1, 12), "spawned here", *steps))
+        == """\
+ --> a.py:1:5
+   │
+ 1 │ t = spawn()
+   │     ^^^^^^^ spawned here
+ 2 │ t.cancel()
+   │ ---------- `main` cancels it
+   │ │
+   │ the function ends
+   │ nobody has waited for it
+   │"""
+    )
+
+
+def test_a_step_on_the_span_of_the_spawn_comes_after_it() -> None:
+    step = Step("a.py", Span(1, 1, 1, 8), "it is passed on")
+    assert (
+        frame("spawn()", diagnostic(Span(1, 1, 1, 8), "spawned here", step))
+        == """\
+ --> a.py:1:1
+   │
+ 1 │ spawn()
+   │ ^^^^^^^ spawned here
+   │ │
+   │ it is passed on
+   │"""
     )
 
 
@@ -220,11 +350,11 @@ def test_many_marks_on_one_line() -> None:
  1 │ a = (t := f(bcd))
    │ -      -  ^^^^^^
    │ │      │  ││
-   │ │      │  │three
+   │ │      │  │(4) three
    │ │      │  spawned here
-   │ │      two again
-   │ │      two
-   │ one
+   │ │      (2) two
+   │ │      (3) two again
+   │ (1) one
    │"""
     )
 

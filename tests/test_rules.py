@@ -15,7 +15,7 @@ import leaklint
 from leaklint.engine import check_source
 from leaklint.model.code import Class, Function, Span
 from leaklint.model.diagnostic import Checked, Diagnostic, Level
-from leaklint.model.facts import ModuleFacts, Unparsable
+from leaklint.model.facts import ModuleFacts, ModuleNames, Unparsable
 from leaklint.model.fate import Fate, PathKind, Step, Task
 from leaklint.policy.config import Settings
 from leaklint.rules import (
@@ -150,6 +150,7 @@ def scope(qualname: str, kind: str = "function", *, is_async: bool = False) -> F
         returns=None,
         local_names=frozenset(),
         free_names=frozenset(),
+        words=frozenset(),
         body=(),
         span=Span(1, 1, 20, 1),
     )
@@ -159,8 +160,15 @@ def check(rule: Rule, task: Task, *functions: Function) -> Diagnostic:
     """The one diagnostic of a rule for a task in a file with these scopes and a class `Client`."""
     body = scope("pkg.mod.Client", "class")
     client = Class("pkg.mod.Client", bases=(), decorators=(), body=body, methods=(), span=body.span)
-    facts = ModuleFacts("pkg/mod.py", "pkg.mod", functions=functions, classes=(client,), comments=())
-    subject = Subject("pkg/mod.py", facts=facts, unparsable=None, tasks=(task,), complaints=())
+    facts = ModuleFacts(
+        "pkg/mod.py",
+        "pkg.mod",
+        functions,
+        (client,),
+        names=ModuleNames("pkg.mod", (), (), None, frozenset(), frozenset()),
+        comments=(),
+    )
+    subject = Subject("pkg/mod.py", facts=facts, unparsable=None, tasks=(task,), unclosed=(), complaints=())
     (diagnostic,) = rule.check(subject)
     return diagnostic
 
@@ -385,7 +393,7 @@ def test_helps(code: str, task: Task, function: Function, text: str) -> None:
 @pytest.mark.parametrize("fate", Fate)
 def test_a_rule_fires_on_its_own_fates_only(fate: Fate) -> None:
     task = replace(TASK, fate=fate, paths=(PathKind.EXCEPTION,))
-    subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(task,), complaints=())
+    subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(task,), unclosed=(), complaints=())
     fired = [found.code for rule in all_rules() for found in rule.check(subject)]
     assert fired == [rule.code for rule in all_rules() if fate in rule.fates]
 

@@ -1,4 +1,4 @@
-"""The files to look at: found among and below the given paths, and read."""
+"""The files to look at: found among and below the given paths, with the files around them, and read."""
 
 from __future__ import annotations
 
@@ -6,28 +6,16 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pathspec import GitIgnoreSpec
-
-from leaklint.adapters.projects import Layout, display_path
+from leaklint.adapters.folders import Candidate, Exclusion, Walk, beside, cannot_read
+from leaklint.adapters.projects import Layout, below, display_path
 from leaklint.model.diagnostic import Failed
 from leaklint.model.errors import UserError
 
-__all__ = ["Discovery", "Exclusion", "File", "discover", "is_excluded", "read"]
-
-SUFFIXES = (".py", ".pyw")
-NEVER_ENTERED = frozenset(
-    """
-    .bzr .direnv .eggs .git .git-rewrite .hg .ipynb_checkpoints .mypy_cache .nox .pants.d .pyenv .pytest_cache .pytype
-    .ruff_cache .svn .tox .venv .vscode __pycache__ __pypackages__ _build buck-out build dist node_modules site-packages
-    venv
-    """.split()
-)
-"""Names of directories, the same as ruff's."""
+__all__ = ["Discovery", "Exclusion", "File", "Group", "Sources", "discover", "is_excluded", "read", "surroundings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +26,46 @@ class File:
     """As the user would write it: relative to the working directory, with forward slashes."""
     location: str
     """Absolute."""
-    module: str
-    """The dotted name."""
-    explicit: bool
+    explicit: bool = False
     """Named itself, not found in a directory."""
+    named: bool = True
+    """Given, or found in a directory that was given. The others are read for what they say about these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files that are looked at together: those of a project, or of as much of one as can be seen."""
+
+    root: str
+    """The directory that holds them all."""
+    files: tuple[File, ...]
+    """Sorted by path, each file once; at least one is named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """What was found."""
 
-    files: tuple[File, ...]
-    """Sorted by path, each file once."""
+    groups: tuple[Group, ...]
+    """Every named file is named in one of them; which files are with it there depends on no other named file."""
     failures: tuple[Failed, ...]
-    """The directories that could not be read."""
+    """The given directories, and directories in them, that could not be read."""
 
-
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """Patterns in the manner of `.gitignore`, and the directory that they are relative to."""
-
-    root: str
-    patterns: tuple[str, ...]
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The named files, sorted by path."""
+        return tuple(sorted((file for group in self.groups for file in group.files if file.named), key=_path_of))
 
 
 def discover(
-    paths: Iterable[str], *, exclusion_for: Callable[[str], Exclusion], layout: Layout, force: bool = False
+    paths: Iterable[str],
+    *,
+    exclusion_for: Callable[[str], Exclusion],
+    layout: Layout,
+    force: bool = False,
+    isolated: bool = False,
 ) -> Discovery:
-    """Find the Python files among and below these paths.
+    """Find the Python files among and below these paths, and the files around them.
 
     A file that is named itself is always taken. In a directory, files ending in `.py` or `.pyw` are taken, unless a
     default exclusion, a `.gitignore` (from the repository's root downwards, or from the given directory downwards
@@ -76,21 +76,51 @@ def discover(
     With `force`, a given path is left out if it would not be found from the root of its exclusion. What leads to that
     root is never held against it: a checkout may lie in a directory called `build`.
 
+    Around a file is what a walk from the root of its project finds, down to where other projects begin. Without a
+    marker of a root, that is the given directory. A file that such a walk does not find, and one that was named itself
+    without a marker, has its topmost package around it, a script the files beside it. With `isolated`, nothing is.
+
     Raises `UserError` for a path that does not exist and for a pattern that is none.
     """
-    walk = _Walk(exclusion_for)
+    walk = Walk(exclusion_for)
+    found: dict[str, Candidate] = {}
+    failures: dict[str, Failed] = {}
+    folders = []
     for path in paths:
-        walk.add(path, force=force)
-    files = (
-        File(each.path, each.location, layout.module_name(Path(each.location)), explicit=not each.in_folder)
-        for each in walk.found.values()
-    )
-    return Discovery(tuple(sorted(files, key=lambda file: file.path)), tuple(walk.failures.values()))
+        location = _absolute(path)
+        is_folder = _is_directory(path)
+        if force and walk.is_excluded(location, is_folder=is_folder):
+            continue
+        if is_folder:
+            folders.append(location)
+            below_it = walk.below(location)
+            failures.update(below_it.failures)
+            candidates: Sequence[Candidate] = below_it.candidates
+        else:
+            candidates = [_named(location)]
+        for each in candidates:
+            found[each.real] = min(each, found.get(each.real, each))
+    if isolated:
+        groups = [_alone(each) for each in found.values()]
+    else:
+        groups = _Around(walk, layout, sorted(folders, key=len)).groups(found)
+    return Discovery(tuple(groups), tuple(failures.values()))
+
+
+def surroundings(
+    location: str, *, exclusion_for: Callable[[str], Exclusion], layout: Layout, isolated: bool = False
+) -> Group:
+    """A file (an absolute path, which need not exist) among the files around it, as if it were there and named."""
+    each = _named(location)
+    if isolated:
+        return _alone(each)
+    (group,) = _Around(Walk(exclusion_for), layout, ()).groups({each.real: each})
+    return group
 
 
 def is_excluded(location: str, *, exclusion_for: Callable[[str], Exclusion]) -> bool:
     """Whether a file (an absolute path, which need not exist) would be left out by `discover` with `force`."""
-    return _Walk(exclusion_for).is_excluded(location, is_folder=False)
+    return Walk(exclusion_for).is_excluded(location, is_folder=False)
 
 
 def read(file: File) -> bytes | Failed:
@@ -99,228 +129,126 @@ def read(file: File) -> bytes | Failed:
         with open(file.location, "rb") as stream:
             return stream.read()
     except (OSError, MemoryError) as error:
-        return _cannot_read(file.path, error)
+        return cannot_read(file.path, error)
 
 
-def _cannot_read(path: str, error: OSError | MemoryError) -> Failed:
-    why = (error.strerror or str(error)) if isinstance(error, OSError) else "it does not fit into memory"
-    return Failed(path, f"cannot be read: {why}", None)
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Files that are read once and used twice: first for what they import, then for all else."""
+
+    _kept: dict[str, bytes | Failed] = field(default_factory=dict)
+
+    def peek(self, file: File) -> bytes | Failed:
+        """The bytes of a file, which are kept."""
+        if file.location not in self._kept:
+            self._kept[file.location] = read(file)
+        return self._kept[file.location]
+
+    def take(self, file: File) -> bytes | Failed:
+        """The bytes of a file, which are kept no longer."""
+        return self._kept.pop(file.location) if file.location in self._kept else read(file)
+
+    def put(self, file: File, data: bytes) -> None:
+        """Have this taken for the bytes of a file."""
+        self._kept[file.location] = data
+
+    def clear(self) -> None:
+        """Keep nothing any longer."""
+        self._kept.clear()
 
 
-# -- walking ---------------------------------------------------------------------------------------------------------
+# -- around a file ---------------------------------------------------------------------------------------------------
 
 
-class _Folder(NamedTuple):
-    """A directory to look into."""
+class _Place(NamedTuple):
+    """What the files around a file are found by."""
 
-    location: str
-    real: str
-    """The same without symbolic links."""
-    ignore: tuple[_Patterns, ...]
-    """What git ignores, from the root of the repository downwards."""
-
-
-class _Candidate(NamedTuple):
-    """A file and how it was reached: of several ways to one file, the least is kept."""
-
-    in_folder: bool
-    is_link: bool
-    path: str
-    location: str
+    root: str
+    folder: str | None
+    """What lies below it, up to other projects."""
+    beside: str | None = None
+    """Also the files in this directory."""
+    besides: str | None = None
+    """Also this file."""
 
 
-class _Look(NamedTuple):
-    """A look into a directory: what is against the things in it."""
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """Which files are around a file."""
 
-    folder: _Folder
-    excluded: _Patterns
-    ignore: tuple[_Patterns, ...]
+    walk: Walk
+    layout: Layout
+    given: Sequence[str]
+    """The directories that were given, those further up first."""
+    _known: dict[_Place, Mapping[str, Candidate]] = field(default_factory=dict)
 
-    def wants(self, name: str, *, is_folder: bool) -> bool:
-        """Whether nothing is against it."""
-        location = os.path.join(self.folder.location, name) + (os.sep if is_folder else "")
-        return not (
-            (is_folder and name in NEVER_ENTERED)
-            or self.excluded.verdict(location)
-            or _is_ignored(location, self.ignore)
+    def groups(self, found: Mapping[str, Candidate]) -> list[Group]:
+        """The named files, given by their real locations, among the files around them."""
+        named: dict[_Place, dict[str, Candidate]] = {}
+        for each in found.values():
+            named.setdefault(self.place(each), {})[each.real] = each
+        return [Group(place.root, self.among(wanted, place)) for place, wanted in named.items()]
+
+    def among(self, wanted: Mapping[str, Candidate], place: _Place) -> tuple[File, ...]:
+        """The files at a place and those wanted, which are called as they were named but lie where they were found."""
+        found = self.files(place)
+        others = (_file(each, named=False) for real, each in found.items() if real not in wanted)
+        named = (_file(each, location=found.get(real, each).location) for real, each in wanted.items())
+        return tuple(sorted((*others, *named), key=_path_of))
+
+    def place(self, each: Candidate) -> _Place:
+        """Where the files around a file are found. This depends on no other named file."""
+        directory = os.path.dirname(each.location)
+        given = (folder for folder in self.given if below(each.location, folder) is not None)
+        root = self.layout.root(directory) or next(given, None)
+        if root and self.is_in(each, _Place(root, root)):
+            return _Place(root, root)
+        package = self.layout.package(directory)
+        above = os.path.dirname(package or each.location)
+        if package and self.is_in(each, _Place(above, package)):
+            return _Place(above, package)
+        place = _Place(above, package, beside=directory)
+        return place if each.real in self.files(place) else place._replace(besides=each.real)
+
+    def is_in(self, each: Candidate, place: _Place) -> bool:
+        """Whether a file is at a place, or would be if it existed."""
+        return each.real in self.files(place) or (
+            not os.path.lexists(each.location) and self.walk.would_find(each.location, place.root)
         )
 
-    def enter(self, name: str) -> _Folder:
-        """The directory of this name in it."""
-        return _Folder(os.path.join(self.folder.location, name), os.path.join(self.folder.real, name), self.ignore)
+    def files(self, place: _Place) -> Mapping[str, Candidate]:
+        """The files at a place, by their real locations."""
+        if place not in self._known:
+            found: dict[str, Candidate] = {}
+            for each in (*self.in_project(place.folder), *(beside(place.beside) if place.beside else ())):
+                found[each.real] = min(each, found.get(each.real, each))
+            self._known[place] = found
+        return self._known[place]
 
-
-class _Walk:
-    """What was found below the paths added so far."""
-
-    def __init__(self, exclusion_for: Callable[[str], Exclusion]) -> None:
-        self.found: dict[str, _Candidate] = {}
-        self.failures: dict[str, Failed] = {}
-        self._exclusion_for = exclusion_for
-        self._excluded: dict[tuple[str, Exclusion], _Patterns] = {}
-        self._ways: dict[tuple[str, str], _Look | None] = {}
-
-    def add(self, path: str, *, force: bool) -> None:
-        location = _absolute(path)
-        is_folder = _is_directory(path)
-        if force and self.is_excluded(location, is_folder=is_folder):
-            return
-        if is_folder:
-            self._walk(location)
-        else:
-            candidate = _Candidate(in_folder=False, is_link=False, path=display_path(location), location=location)
-            self._take(os.path.realpath(location), candidate)
-
-    def is_excluded(self, location: str, *, is_folder: bool) -> bool:
-        """Whether a walk from the root of its exclusion would not come by. What is not below that root is not."""
-        parent, name = os.path.split(location)
-        root = self._exclusion_for(location if is_folder else parent).root
-        if _below(location, root) is None:
-            return False
-        look = self._way(parent, root)
-        return look is None or not look.wants(name, is_folder=is_folder)
-
-    def _way(self, directory: str, root: str) -> _Look | None:
-        """A look into a directory on the way down from a root; None if that is closed."""
-        if (directory, root) not in self._ways:
-            if directory == root:
-                folder: _Folder | None = _given_folder(root)
-            else:
-                parent, name = os.path.split(directory)
-                look = self._way(parent, root)
-                folder = look.enter(name) if look and look.wants(name, is_folder=True) else None
-            self._ways[directory, root] = self._look(folder, given=root) if folder else None
-        return self._ways[directory, root]
-
-    def _take(self, real: str, candidate: _Candidate) -> None:
-        self.found[real] = min(candidate, self.found.get(real, candidate))
-
-    def _walk(self, given: str) -> None:
-        folders = [_given_folder(given)]
-        while folders:
-            folder = folders.pop()
-            look = self._look(folder, given=given)
-            shown = _prefix(folder.location)
-            for entry in self._entries(folder):
-                is_folder = _is_folder(entry)
-                if not (is_folder or _is_python(entry)) or not look.wants(entry.name, is_folder=is_folder):
-                    continue
-                if is_folder:
-                    folders.append(look.enter(entry.name))
-                    continue
-                location, real = os.path.join(folder.location, entry.name), os.path.join(folder.real, entry.name)
-                is_link = entry.is_symlink()
-                candidate = _Candidate(in_folder=True, is_link=is_link, path=shown + entry.name, location=location)
-                self._take(os.path.realpath(location) if is_link else real, candidate)
-
-    def _look(self, folder: _Folder, *, given: str) -> _Look:
-        """What is wanted in a directory on the way from a given one."""
-        exclusion = self._exclusion_for(folder.location)
-        if (given, exclusion) not in self._excluded:
-            lines = [_checked_pattern(text) for text in exclusion.patterns]
-            self._excluded[given, exclusion] = _Patterns(exclusion.root, lines, given=given)
-        ignore = (*folder.ignore, *_git_patterns(folder.location, ".gitignore", given=given))
-        return _Look(folder, self._excluded[given, exclusion], ignore)
-
-    def _entries(self, folder: _Folder) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(folder.location) as entries:
-                return list(entries)
-        except OSError as error:
-            self.failures[folder.real] = _cannot_read(display_path(folder.location), error)
+    def in_project(self, folder: str | None) -> list[Candidate]:
+        """The files below a directory that belong to the same project as it does."""
+        if folder is None:
             return []
+        root = self.layout.root(folder)
+        candidates = self.walk.below(folder, into_projects=False).candidates
+        return [each for each in candidates if self.layout.root(os.path.dirname(each.location)) == root]
 
 
-def _given_folder(location: str) -> _Folder:
-    """The directory to begin with. What git ignores in it is also said further up, as far as the repository goes."""
-    ignore: list[_Patterns] = []
-    above = [str(parent) for parent in Path(location).parents]
-    top = next((each for each in [location, *above] if os.path.exists(os.path.join(each, ".git"))), None)
-    if top is not None:
-        ignore += _git_patterns(top, ".git/info/exclude", given=location)
-        for directory in reversed(above):
-            if directory.startswith(top):
-                ignore += _git_patterns(directory, ".gitignore", given=location)
-    return _Folder(location, os.path.realpath(location), tuple(ignore))
+def _named(location: str) -> Candidate:
+    real = os.path.realpath(location)
+    return Candidate(in_folder=False, is_link=False, path=display_path(location), location=location, real=real)
 
 
-def _prefix(directory: str) -> str:
-    """What the display path of a file in this directory begins with."""
-    shown = display_path(directory)
-    return "" if shown == "." else f"{shown.rstrip('/')}/"
+def _alone(each: Candidate) -> Group:
+    return Group(os.path.dirname(each.location), (_file(each),))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a directory itself, no link to one. (A junction is a link of Windows', known since Python 3.12.)"""
-    is_junction = getattr(entry, "is_junction", None)
-    return entry.is_dir(follow_symlinks=False) and not (is_junction and is_junction())
+def _file(each: Candidate, *, location: str | None = None, named: bool = True) -> File:
+    return File(each.path, location or each.location, explicit=not each.in_folder, named=named)
 
 
-def _is_python(entry: os.DirEntry[str]) -> bool:
-    """Whether it is called like a Python file and is a file, or a link to one: no pipe, no broken link."""
-    return entry.name.endswith(SUFFIXES) and os.path.isfile(entry.path)
-
-
-# -- patterns --------------------------------------------------------------------------------------------------------
-
-
-class _Patterns:
-    """Patterns in the manner of `.gitignore`, less those that are against the directory that was asked for."""
-
-    def __init__(self, root: str, patterns: Iterable[str], *, given: str) -> None:
-        self._root = root
-        inside = _below(given, root)
-        self._spec = GitIgnoreSpec.from_lines(
-            text for text in patterns if not inside or _spec(text).check_file(f"{inside}/").include is None
-        )
-
-    def verdict(self, location: str) -> bool | None:
-        """True: leave it out; False: a negated pattern takes it back in; None: nothing is said about it.
-
-        The location of a directory has a separator at its end.
-        """
-        inside = _below(location, self._root)
-        return self._spec.check_file(inside).include if inside else None
-
-
-def _is_ignored(location: str, ignore: tuple[_Patterns, ...]) -> bool:
-    """Whether git ignores it: the last word is with the patterns furthest down."""
-    verdicts = (patterns.verdict(location) for patterns in reversed(ignore))
-    return next((verdict for verdict in verdicts if verdict is not None), False)
-
-
-def _git_patterns(directory: str, name: str, *, given: str) -> Iterator[_Patterns]:
-    """What a file of git's in this directory says. As with git, a missing file and a faulty pattern say nothing."""
-    try:
-        with open(os.path.join(directory, name), encoding="utf-8-sig", errors="surrogateescape") as stream:
-            lines = stream.read().split("\n")
-    except OSError:
-        return
-    yield _Patterns(directory, filter(_is_pattern, lines), given=given)
-
-
-def _spec(text: str) -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines([text])
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        _spec(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _checked_pattern(text: str) -> str:
-    if not _is_pattern(text):
-        raise UserError(f"`exclude`: `{text}` is not a pattern")
-    return text
-
-
-def _below(location: str, root: str) -> str | None:
-    """The part of a path below a directory, with forward slashes; None if it is not below it."""
-    prefix = root if root.endswith(os.sep) else root + os.sep
-    return location[len(prefix) :].replace(os.sep, "/") if location.startswith(prefix) else None
+def _path_of(file: File) -> str:
+    return file.path
 
 
 # -- given paths -----------------------------------------------------------------------------------------------------

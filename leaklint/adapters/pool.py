@@ -1,4 +1,4 @@
-"""Checking many files, in worker processes where that pays: the same outcomes in the same order, however many work."""
+"""Checking programs, in worker processes where that pays: the same outcomes, however many work."""
 
 from __future__ import annotations
 
@@ -9,47 +9,67 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, NamedTuple
 
-from leaklint.adapters.files import File, read
-from leaklint.engine import check_source
-from leaklint.model.diagnostic import Failed, Outcome
+from leaklint.adapters.files import File, Sources
+from leaklint.engine import Input, check_program
+from leaklint.model.diagnostic import Outcome
 from leaklint.policy.config import Settings
 
-__all__ = ["Job", "check_file", "default_jobs", "run", "serve"]
+__all__ = ["Entry", "Job", "check_job", "default_jobs", "run", "serve"]
 
 Progress = Callable[[int, int], None]
-"""Called with the number of files done and that of all files."""
+"""Called with the number of files done and that of all files that outcomes are wanted of."""
 
 FEW = 256
 """So many files are checked in the time in which worker processes start."""
 
 
-class Job(NamedTuple):
-    """A file and what is configured for it."""
+class Entry(NamedTuple):
+    """A file of a program, and what is configured for it."""
 
     file: File
-    settings: Settings
+    module: str
+    settings: Settings | None
+    """None for a file that no outcome is wanted of."""
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
-def run(jobs: Sequence[Job], *, workers: int | None = None, on_progress: Progress | None = None) -> list[Outcome]:
-    """Check files; the outcomes are in the order of the jobs.
+class Job(NamedTuple):
+    """A program: files that are judged together."""
 
-    `workers` is the number of processes: None chooses by the machine and the number of files, 1 starts none. A worker
-    that dies (of a fault in the interpreter, or of lack of memory) costs the one file it was at: that is `Failed`.
-    Where no worker can be started, and in a coroutine (whose thread has an event loop already), this process checks.
+    entries: tuple[Entry, ...]
+
+    @property
+    def wanted(self) -> tuple[Entry, ...]:
+        """The files that outcomes are wanted of."""
+        return tuple(entry for entry in self.entries if entry.settings is not None)
+
+
+def run(
+    jobs: Sequence[Job], *, sources: Sources, workers: int | None = None, on_progress: Progress | None = None
+) -> list[Outcome]:
+    """Check programs; gives one outcome for each file that one is wanted of, program by program.
+
+    `workers` is the number of processes: None chooses by the machine and the work, 1 starts none. A worker that dies of
+    a program (of a fault in the interpreter, or of lack of memory) has its files checked one by one, and costs the one
+    file it was at: that is `Failed`. Where no worker can be started, and in a coroutine (whose thread has an event loop
+    already), this process checks.
     """
-    count = min(workers or default_jobs(), len(jobs))
     note = on_progress or _ignore
-    outcomes: dict[int, Outcome] = {}
-    if count > 1 and (workers is not None or len(jobs) > FEW):
+    total = sum(len(job.wanted) for job in jobs)
+    outcomes: dict[str, Outcome] = {}
+    count = min(workers or default_jobs(), len(jobs))
+    pays = count > 1 and sum(len(job.entries) for job in jobs) > FEW
+    if jobs and (pays if workers is None else workers > 1):
         from leaklint.adapters.workers import check_in_workers
 
+        sources.clear()
         outcomes = check_in_workers(jobs, count=count, on_progress=note)
     with _collector_off():
-        for index, job in enumerate(jobs):
-            if index not in outcomes:
-                outcomes[index] = check_file(job)
-                note(len(outcomes), len(jobs))
-    return [outcomes[index] for index in range(len(jobs))]
+        for job in jobs:
+            if any(entry.file.path not in outcomes for entry in job.wanted):
+                outcomes.update((outcome.path, outcome) for outcome in check_job(job, sources))
+                note(len(outcomes), total)
+    return [outcomes[entry.file.path] for job in jobs for entry in job.wanted]
 
 
 def default_jobs() -> int:
@@ -59,20 +79,24 @@ def default_jobs() -> int:
     return os.cpu_count() or 1
 
 
-def check_file(job: Job) -> Outcome:
-    """Read and check one file. Never raises."""
-    file = job.file
-    data = read(file)
-    if isinstance(data, Failed):
-        return data
-    return check_source(data, path=file.path, module=file.module, settings=job.settings, always_parse=file.explicit)
+def check_job(job: Job, sources: Sources) -> list[Outcome]:
+    """Read and check one program; the outcomes of the wanted files are in no particular order. Never raises."""
+    inputs, failures = [], []
+    for entry in job.entries:
+        file = entry.file
+        data = sources.take(file)
+        if isinstance(data, bytes):
+            inputs.append(Input(file.path, entry.module, data, entry.settings, file.explicit, entry.aliases))
+        elif entry.settings is not None:
+            failures.append(data)
+    return [*failures, *check_program(inputs)]
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """What a worker does: check batches of jobs until there are no more, or nobody wants the outcomes any more."""
+    """What a worker does: check batches of programs until there are no more, or nobody wants the outcomes any more."""
     with _collector_off(), suppress(EOFError, OSError):
         while True:
-            outcomes = pickle.dumps([check_file(job) for job in pickle.load(requests)])
+            outcomes = pickle.dumps([outcome for job in pickle.load(requests) for outcome in check_job(job, Sources())])
             answers.write(len(outcomes).to_bytes(8, "big") + outcomes)
             answers.flush()
             gc.collect()

@@ -10,7 +10,10 @@ from typing import NamedTuple
 from leaklint.model.errors import UserError
 from leaklint.policy.config import ConfigError, Settings, parse_pyproject
 
-__all__ = ["Layout", "Project", "display_path", "working_directory"]
+__all__ = ["MARKERS", "Layout", "Project", "below", "display_path", "dotted", "without_suffix", "working_directory"]
+
+MARKERS = frozenset({".git", "pyproject.toml"})
+"""What stands in the directory in which a project begins."""
 
 
 class Project(NamedTuple):
@@ -23,13 +26,14 @@ class Project(NamedTuple):
 
 @dataclass(slots=True)
 class Layout:
-    """Where projects and packages begin. Every directory is looked at once in the life of this object."""
+    """Where projects and packages begin. Every directory (an absolute path) is looked at once in the life of this."""
 
     _projects: dict[Path, Project] = field(default_factory=dict)
-    _packages: dict[Path, str] = field(default_factory=dict)
+    _roots: dict[str, str | None] = field(default_factory=dict)
+    _packages: dict[str, str | None] = field(default_factory=dict)
 
     def project(self, directory: Path) -> Project:
-        """What configures a directory (an absolute path).
+        """What configures a directory.
 
         That is the nearest `pyproject.toml`, here or further up, with a `[tool.leaklint]` table; one without such a
         table hides nothing, as with ruff. Raises `ConfigError` for a mistake in the table, and for a file that cannot
@@ -45,19 +49,55 @@ class Layout:
                 self._projects[directory] = Project(working_directory(), Settings.default())
         return self._projects[directory]
 
-    def module_name(self, location: Path) -> str:
-        """The dotted name of the module in a file (an absolute path): a package reaches up as far as `__init__.py`."""
-        package = self._package(location.parent)
-        if location.stem == "__init__":
-            return package or location.parent.name
-        return f"{package}.{location.stem}" if package else location.stem
+    def root(self, directory: str) -> str | None:
+        """The directory in which the project around a directory begins: the nearest with a marker; None without one."""
+        if directory not in self._roots:
+            parent = os.path.dirname(directory)
+            if parent == directory:  # a marker there would make one project of all that the machine holds
+                self._roots[directory] = None
+            elif any(os.path.exists(os.path.join(directory, marker)) for marker in MARKERS):
+                self._roots[directory] = directory
+            else:
+                self._roots[directory] = self.root(parent)
+        return self._roots[directory]
 
-    def _package(self, directory: Path) -> str:
+    def package(self, directory: str) -> str | None:
+        """The topmost package around a directory: packages reach up as far as `__init__.py`; None if it is in none."""
         if directory not in self._packages:
-            is_package = (directory / "__init__.py").is_file() and directory.name
-            above = self._package(directory.parent) if is_package else ""
-            self._packages[directory] = f"{above}.{directory.name}".lstrip(".") if is_package else ""
+            parent, name = os.path.split(directory)
+            is_package = name and os.path.isfile(os.path.join(directory, "__init__.py"))
+            self._packages[directory] = (self.package(parent) or directory) if is_package else None
         return self._packages[directory]
+
+    def tree(self, location: str) -> str:
+        """What is imported as one from outside and holds this file: its topmost package, or the module that it is.
+
+        Given as a path without suffix.
+        """
+        return self.package(os.path.dirname(location)) or without_suffix(location)
+
+    def module_name(self, location: str) -> str:
+        """The dotted name of the module in a file."""
+        tree = self.tree(location)
+        return dotted(os.path.basename(tree), without_suffix(location), tree)
+
+
+def dotted(name: str, path: str, tree: str) -> str:
+    """The dotted name of the module with this path (without suffix), in a tree that has this name."""
+    inside = below(path, tree)
+    return ".".join([name, *inside.split("/")]) if inside else name
+
+
+def below(location: str, root: str) -> str | None:
+    """The part of a path below a directory, with forward slashes; None if it is not below it."""
+    prefix = root if root.endswith(os.sep) else root + os.sep
+    return location[len(prefix) :].replace(os.sep, "/") if location.startswith(prefix) else None
+
+
+def without_suffix(location: str) -> str:
+    """The path that a module is imported by: a package by its directory."""
+    stem = os.path.splitext(location)[0]
+    return os.path.dirname(stem) if os.path.basename(stem) == "__init__" else stem
 
 
 def display_path(location: str | Path) -> str:

@@ -26,6 +26,8 @@ from leaklint.model.diagnostic import Failed, Outcome
 __all__ = ["check_in_workers"]
 
 MOST_IN_BATCH = 32
+"""So many files of small programs are checked at once."""
+Batch = list[Job]
 
 READY = b"\nleaklint is ready\n"
 """What a worker says first. (What the site's own start-up code may print comes before it.)"""
@@ -43,21 +45,34 @@ _GONE = (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead, OSE
 """Said by the streams of a process that has ended."""
 
 
-def check_in_workers(jobs: Sequence[Job], *, count: int, on_progress: Callable[[int, int], None]) -> dict[int, Outcome]:
-    """Check files in so many processes; gives the outcomes by the index of their job.
+def check_in_workers(jobs: Sequence[Job], *, count: int, on_progress: Callable[[int, int], None]) -> dict[str, Outcome]:
+    """Check programs in so many processes; gives the outcomes of the wanted files by path.
 
     Outcomes are missing where no worker could be started: on a system without processes, or in a coroutine, as its
     thread cannot run another event loop. When this is left, by Ctrl-C or otherwise, all workers have ended.
     """
-    size = max(1, min(MOST_IN_BATCH, len(jobs) // (count * 4)))
-    batches = [range(start, min(start + size, len(jobs))) for start in range(0, len(jobs), size)]
-    work = _Work(jobs, {}, batches[::-1], on_progress)
+    total = sum(len(job.wanted) for job in jobs)
+    work = _Work({}, batches(jobs, count=count)[::-1], lambda done: on_progress(done, total))
     if sys.executable and not _in_event_loop():
         try:
-            anyio.run(work.share, count)
+            anyio.run(work.share, min(count, len(work.waiting)))
         except asyncio.CancelledError:  # so Ctrl-C is called on Python 3.10
             raise KeyboardInterrupt from None
     return work.outcomes
+
+
+def batches(jobs: Sequence[Job], *, count: int) -> list[Batch]:
+    """The programs, the largest first, so that none is left to one worker at the end; small ones together."""
+    size = max(1, min(MOST_IN_BATCH, sum(len(job.entries) for job in jobs) // (count * 4)))
+    found: list[Batch] = []
+    room = 0
+    for job in sorted(jobs, key=lambda job: -len(job.entries)):
+        if len(job.entries) > room:
+            found.append([])
+            room = size
+        found[-1].append(job)
+        room -= len(job.entries)
+    return found
 
 
 def _in_event_loop() -> bool:
@@ -72,11 +87,11 @@ def _in_event_loop() -> bool:
 class _Work:
     """What there is to do, and what is done."""
 
-    jobs: Sequence[Job]
-    outcomes: dict[int, Outcome]
-    waiting: list[range]
-    """The indices of jobs that nobody is at, in batches; the last one is the next."""
-    on_progress: Callable[[int, int], None]
+    outcomes: dict[str, Outcome]
+    """By path."""
+    waiting: list[Batch]
+    """The programs that nobody is at; the last batch is the next."""
+    on_progress: Callable[[int], None]
 
     async def share(self, count: int) -> None:
         """Share the work among so many workers."""
@@ -110,27 +125,34 @@ class _Work:
         assert requests is not None
         assert answers is not None
         replies = BufferedByteReceiveStream(answers)
-        batch = range(0)
+        batch: Batch = []
         try:
             await requests.send(pickle.dumps(sys.path))
             await replies.receive_until(READY, 1 << 16)
             while self.waiting:
                 batch = self.waiting.pop()
-                await requests.send(pickle.dumps([self.jobs[index] for index in batch]))
+                await requests.send(pickle.dumps(batch))
                 length = int.from_bytes(await replies.receive_exactly(8), "big")
-                self.outcomes.update(zip(batch, pickle.loads(await replies.receive_exactly(length)), strict=True))
-                self.on_progress(len(self.outcomes), len(self.jobs))
+                outcomes: list[Outcome] = pickle.loads(await replies.receive_exactly(length))
+                self.note(outcomes)
         except anyio.DelimiterNotFound:
             return False
         except _GONE:
             self.see_to(batch, await process.wait())
         return bool(batch)
 
-    def see_to(self, batch: range, code: int) -> None:
-        """A worker died of this batch: have its files checked one by one, until it is clear which it was."""
-        if len(batch) == 1:
+    def see_to(self, batch: Batch, code: int) -> None:
+        """A worker died of this batch: have it checked program by program, then file by file."""
+        if len(batch) > 1:
+            self.waiting.extend([job] for job in reversed(batch))
+        elif batch and len(batch[0].entries) > 1:
+            self.waiting.extend(reversed(batches([Job((entry,)) for entry in batch[0].wanted], count=1)))
+        elif batch:
             how = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
-            path = self.jobs[batch[0]].file.path
-            self.outcomes[batch[0]] = Failed(path, f"the process that checked it died ({how})", None)
-        else:
-            self.waiting.extend(range(index, index + 1) for index in reversed(batch))
+            path = batch[0].entries[0].file.path
+            self.note([Failed(path, f"the process that checked it died ({how})", None)])
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep these outcomes."""
+        self.outcomes.update((outcome.path, outcome) for outcome in outcomes)
+        self.on_progress(len(self.outcomes))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from leaklint.analysis.interpreter.frame import Shared
 from leaklint.analysis.interpreter.knot import Interpreter
 from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.program import Program
-from leaklint.analysis.spawns import find_spawns
-from leaklint.analysis.verdict import judge_spawn
+from leaklint.analysis.tracing import Tracer
+from leaklint.catalog import BASE, Catalog
 from leaklint.model.facts import ModuleFacts
 from leaklint.model.fate import Task
 
-__all__ = ["judge"]
+__all__ = ["Tracer", "judge", "trace"]
 
 
-def judge(facts: ModuleFacts) -> tuple[Task, ...]:
-    """Every spawn of a file with its fate and the evidence, sorted by line and column."""
-    program = Program([facts])
-    kinds = Kinds(program)
-    shared = Shared(program, kinds, Interpreter())
-    spawns = [spawn for function in facts.functions for spawn in find_spawns(function, kinds)]
-    return tuple(sorted((judge_spawn(spawn, shared) for spawn in spawns), key=lambda task: task.span))
+def trace(modules: Sequence[ModuleFacts], catalog: Catalog = BASE) -> Tracer:
+    """What traces the tasks of a program, given its linked modules (see `leaklint.analysis.linking`)."""
+    program = Program(modules)
+    return Tracer(Shared(program, Kinds(program, catalog), Interpreter()))
+
+
+def judge(facts: ModuleFacts, catalog: Catalog = BASE) -> tuple[Task, ...]:
+    """Every spawn of a program of one file with its fate and the evidence, sorted by line and column."""
+    return trace([facts], catalog).tasks(facts)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leaklint.analysis.interpreter.state import HANDED, RETURNED, Place, State, Status, Trail, Value, Way, is_kept
+from leaklint.analysis.interpreter.state import HANDED, RETURNED, Place, State, Status, Trail, Way, is_kept
 from leaklint.model import code
-from leaklint.model.code import Expr, Span
+from leaklint.model.code import Span
 from leaklint.model.fate import Fate, PathKind, Step
 
 
@@ -18,21 +18,10 @@ class Verdict:
     handle: str | None = None
     owner: str | None = None
     leaving: Step | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """An expression that gives the task, and the function it stands in: the spawn, or a call that returns it."""
-
-    function: code.Function
-    node: code.Call | code.Await
-    born: Value
-    spawned: Expr | None
-    """The coroutine that the task runs."""
-
-    @property
-    def span(self) -> Span:
-        return self.node.span
+    ender: code.Function | None = None
+    """For `owned`: the function that waits."""
+    cause: Step | None = None
+    """The other place that is reported for it."""
 
 
 @dataclass(frozen=True, slots=True)

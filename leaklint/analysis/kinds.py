@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from leaklint.analysis.program import Program
-from leaklint.catalog import CATALOG, CONTAINER_TYPES, LOOP_SPAWNS, Role
+from leaklint.catalog import BASE, CONTAINER_TYPES, LOOP_SPAWNS, Catalog, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import walk
@@ -23,6 +23,7 @@ _WRAPPERS = ("Optional", "Union", "Annotated", "Final", "ClassVar", "InitVar", "
 _SAYING_NOTHING = (*_WRAPPERS, "Any", "object", "Self", "TypeAlias")
 """Annotations that name no class when they stand alone: the value decides."""
 _FUTURES = ("create_future", "run_in_executor")
+_TYPES = (Role.LOOP, Role.GROUP, Role.OWNER, Role.OBJECT, Role.STACK)
 
 
 class Binding(NamedTuple):
@@ -34,15 +35,66 @@ class Binding(NamedTuple):
 
 
 def role_of(path: str | None) -> Role | None:
-    entry = CATALOG.get(path) if path else None
-    return entry.role if entry else None
+    """What the catalogue says of a dotted path, the configuration left out."""
+    return BASE.role(path)
 
 
 class Kinds:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, catalog: Catalog = BASE) -> None:
         self.program = program
+        self.catalog = catalog
         self._bindings: dict[str, dict[str, list[Binding]]] = {}
         self._known: dict[tuple[int, str], str | None] = {}
+
+    def role_of(self, path: str | None) -> Role | None:
+        """What the catalogue says of a dotted path."""
+        return self.catalog.role(path)
+
+    def role_of_kind(self, kind: str | None) -> Role | None:
+        """What the catalogue says of a class, or of the nearest of its bases."""
+        ancestors = self.program.ancestors(kind) if kind else ()
+        return next((role for ancestor in ancestors if (role := self.catalog.role(ancestor))), None)
+
+    def role_of_callee(self, callee: Expr, function: code.Function) -> Role | None:
+        """What the catalogue says of a callee, read in a function: by its path, or by the class of its receiver."""
+        match callee:
+            case code.Global(path=path):
+                name = path.rpartition(".")[2]
+                return self.catalog.role(path) or self.role_of_method(self.of_receiver(callee, function), name)
+            case code.Attribute(attr=attr):
+                return self.role_of_method(self.of_receiver(callee, function), attr)
+        return None
+
+    def of_receiver(self, callee: Expr, function: code.Function) -> str | None:
+        """The class of what a method is called on, read in a function."""
+        match callee:
+            case code.Global(path=path):
+                return self.of_path(path.rpartition(".")[0])
+            case code.Attribute(value=value):
+                return self.of(value, function)
+        return None
+
+    def is_owner(self, kind: str | None) -> bool:
+        """Whether a class waits for the tasks that its methods start or are given."""
+        return self.role_of_kind(kind) is Role.OWNER
+
+    def role_of_method(self, kind: str | None, name: str) -> Role | None:
+        """What the catalogue says of a method of a class or of one of its bases."""
+        ancestors = self.program.ancestors(kind) if kind else ()
+        return next((role for ancestor in ancestors if (role := self.catalog.role(f"{ancestor}.{name}"))), None)
+
+    def is_decorated(self, function: code.Function, role: Role) -> bool:
+        """Whether a function has a decorator of a role."""
+        return any(self.catalog.role(path_of(decorator)) is role for decorator in function.decorators)
+
+    @cached_property
+    def workers(self) -> frozenset[str]:
+        """The names of the functions that a decorator makes start a task."""
+        return frozenset(f.name for f in self.program.functions.values() if self.is_decorated(f, Role.WORKER))
+
+    def of_path(self, path: str) -> str | None:
+        """The class of the value that a dotted path leads to."""
+        return self._global(path, 0)
 
     def of(self, expr: Expr, function: code.Function) -> str | None:
         """The class of an expression's value, read in a function."""
@@ -87,11 +139,30 @@ class Kinds:
             method = self.program.functions.get(f"{ancestor}.{attr}")
             if method and any("property" in last_name(decorator) for decorator in method.decorators):
                 return self.returned(method, depth + 1)
+            if kind := self._declared(f"{ancestor}.{attr}"):
+                return kind
         return None
 
-    def is_declared(self, attr: str) -> bool:
-        """Whether a class of the program has an attribute of that name."""
-        return any(name == attr for _, name in self._attributes)
+    def _declared(self, path: str) -> str | None:
+        """What the catalogue says that an attribute of a type is, or a decorator makes of a function."""
+        if kind := self.catalog.type_of(path):
+            return kind
+        if self.catalog.role(path) is Role.OBJECT:
+            return path
+        function = self.program.functions.get(path)
+        made = (self.catalog.type_of(path_of(decorator) or "") for decorator in function.decorators) if function else ()
+        return next((kind for kind in made if kind), None)
+
+    def declaring(self, attr: str) -> frozenset[str]:
+        """The classes of the program that have an attribute of that name."""
+        return self._declaring.get(attr, frozenset())
+
+    @cached_property
+    def _declaring(self) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        for owner, attr in self._attributes:
+            found[attr].add(owner)
+        return {attr: frozenset(owners) for attr, owners in found.items()}
 
     def makes_itself(self, owner: str, attr: str) -> bool:
         """Whether a class makes what it keeps in an attribute: binds it to a new object, not to what it was given."""
@@ -105,7 +176,7 @@ class Kinds:
     def returned(self, function: code.Function, depth: int = 0) -> str | None:
         """The class of what a call of a function of the program returns (awaited, if it is a coroutine function)."""
         if function.returns is not None:
-            return self.annotated(function.returns)
+            return function.owner if last_name(function.returns) == "Self" else self.annotated(function.returns)
         if function.is_generator or depth > _DEEPEST:
             return None
         for statement in walk(function.body, code.Return):
@@ -135,6 +206,8 @@ class Kinds:
             scope = self.program.enclosing(scope)
         if scope is None:
             return None
+        if kind := self._declared(f"{scope.qualname}.{name}"):
+            return kind
         if name == receiver(scope):
             annotation = scope.params[0].annotation
             return (self.annotated(annotation) if annotation is not None else None) or scope.owner
@@ -149,30 +222,38 @@ class Kinds:
             for binding in self.bindings(module).get(name, ()):
                 if kind := self._bound(binding, depth + 1):
                     return kind
-        return None
+        return self._declared(path)
 
     def _call(self, func: Expr, args: tuple[Expr, ...], function: code.Function, depth: int) -> str | None:
         if isinstance(func, code.Global):
-            role = role_of(func.path)
-            if role is Role.SPAWN:
+            role = self.role_of(func.path)
+            if role in (Role.SPAWN, Role.SPAWN_KEPT):
                 return TASK
             if role is Role.SAME and args:
                 return self.annotated(args[0]) or self._of(args[-1], function, depth + 1)
-            if role in (Role.LOOP, Role.GROUP, Role.STACK) or func.path in CONTAINER_TYPES:
+            if kind := self.catalog.type_of(func.path):
+                return kind
+            if role in _TYPES or func.path in CONTAINER_TYPES:
                 return func.path
             if func.path in self.program.classes:
                 return func.path
             if func.path in self.program.functions:
                 return self.returned(self.program.functions[func.path], depth + 1)
             return None
+        if isinstance(func, code.Name):
+            return function.owner if makes_class(function, func.id) else None
         if isinstance(func, code.Attribute):
             if args and self._is_spawner(args[0], function, depth):
                 return TASK  # `context.run(loop.create_task, coroutine)`
             owner = self._of(func.value, function, depth + 1)
-            if role_of(owner) is Role.LOOP:
+            if self.role_of(owner) is Role.LOOP:
                 return TASK if func.attr in LOOP_SPAWNS else FUTURE if func.attr in _FUTURES else None
             if owner and (method := self.program.method(owner, func.attr)):
                 return self.returned(method, depth + 1)
+            if owner and (kind := self.catalog.type_of(f"{owner}.{func.attr}")):
+                return kind
+            if self.role_of_method(owner, func.attr) in (Role.SPAWN, Role.SPAWN_KEPT):
+                return TASK
             if func.attr in ("get_event_loop", "get_running_loop"):
                 return "asyncio.AbstractEventLoop"
         return None
@@ -181,8 +262,8 @@ class Kinds:
         """Whether an expression refers to a function that spawns, without calling it."""
         if isinstance(expr, code.Attribute) and expr.attr in LOOP_SPAWNS:
             kind = self._of(expr.value, function, depth + 1)
-            return role_of(kind) is Role.LOOP or (kind is None and guess_from_spelling(expr.value) is Role.LOOP)
-        return isinstance(expr, code.Global) and role_of(expr.path) is Role.SPAWN
+            return self.role_of(kind) is Role.LOOP or (kind is None and guess_from_spelling(expr.value) is Role.LOOP)
+        return isinstance(expr, code.Global) and self.role_of(expr.path) is Role.SPAWN
 
     def _bound(self, binding: Binding, depth: int) -> str | None:
         if binding.how == "type":
@@ -217,10 +298,10 @@ class Kinds:
             for name, bindings in self.bindings(scope.body).items():
                 found[scope.qualname, name].extend(bindings)
             for method in scope.methods:
-                itself = receiver(method)
+                itself = selves(method)
                 for target, binding in _assignments(method):
                     match target:
-                        case code.Attribute(value=code.Name(id=name), attr=attr) if name == itself:
+                        case code.Attribute(value=code.Name(id=name), attr=attr) if name in itself:
                             found[scope.qualname, attr].append(binding)
         for bindings in found.values():
             bindings.sort(key=lambda binding: binding.how != "type")
@@ -244,6 +325,23 @@ def receiver(function: code.Function) -> str | None:
     if any(last_name(decorator) == "staticmethod" for decorator in function.decorators):
         return None
     return function.params[0].name
+
+
+def makes_class(function: code.Function, name: str) -> bool:
+    """Whether a name is the class that a class method is called on."""
+    is_class = any(path_of(decorator) == "builtins.classmethod" for decorator in function.decorators)
+    return is_class and name == receiver(function)
+
+
+def selves(method: code.Function) -> set[str]:
+    """The names in a method of objects of its class: `self`, and what a class method makes by `cls()`."""
+    found = {receiver(method) or ""}
+    for node in walk(method.body, code.Assign):
+        match node:
+            case code.Assign(targets=[code.Name(id=name)], value=code.Call(func=code.Name(id=made))):
+                if makes_class(method, made):
+                    found.add(name)
+    return found
 
 
 def path_of(expr: Expr) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from leaklint.analysis.interpreter.frame import key_of
 from leaklint.analysis.interpreter.state import Place
 from leaklint.analysis.kinds import pairs
-from leaklint.analysis.spawns import Spawn
 from leaklint.catalog import ADDING
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -19,25 +19,25 @@ def place_text(place: Place, function: code.Function) -> str:
         match node:
             case code.Attribute(attr=attr) if attr == place.name:
                 return text(node)
-            case code.Subscript(index=code.Constant(value=key)) if place.name == f"[{key!r}]":
+            case code.Subscript(index=index) if place.name == f"[{key_of(index)}]":
                 return text(node)
             case code.Global(path=path) if path == place.name:
                 return text(node)
     return place.name.rpartition(".")[2]
 
 
-def bound_name(spawn: Spawn) -> str | None:
+def bound_name(spawn: Expr, function: code.Function) -> str | None:
     """The name that the handle goes to in the statement of the spawn, alone or as one of several."""
-    for node in walk(spawn.function.body, (code.Assign, code.Walrus, code.Call)):
+    for node in walk(function.body, (code.Assign, code.Walrus, code.Call)):
         match node:
             case code.Assign(targets=targets, value=value) if value is not None:
                 for target, part in pairs(targets[0], value):
-                    if spawn.call in _outcomes(part) and not isinstance(target, code.Display):
+                    if spawn in _outcomes(part) and not isinstance(target, code.Display):
                         return text(target)
-            case code.Walrus(target=target, value=value) if spawn.call in _outcomes(value):
+            case code.Walrus(target=target, value=value) if spawn in _outcomes(value):
                 return text(target)
             case code.Call(func=code.Attribute(value=container, attr=attr), args=args) if attr in ADDING:
-                if any(spawn.call in _outcomes(arg) for arg in args):
+                if any(spawn in _outcomes(arg) for arg in args):
                     return text(container)
     return None
 

@@ -17,11 +17,15 @@ from leaklint.analysis.interpreter.state import (
     Trail,
     Value,
     field_owner,
+    is_given,
     local,
 )
+from leaklint.analysis.resolve import uses
+from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.fate import Fate, PathKind, Step
+from leaklint.model.walk import walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,14 @@ _GIVES_AWAY, _LEAVES, _CANCELS, _HANDS_ON, WAITS = 1, 2, 3, 4, 5
 
 def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shared) -> Effect:
     """The best that any function of the program does with a task kept at a place."""
+    if is_given(place) or shared.kinds.role_of(field_owner(place)) is Role.OWNER:
+        return Effect(WAITS, Fate.OWNED, (), (), None)
     best = KEEPS
-    for function in candidates(place, spawner, shared):
+    asked = candidates(place, spawner, shared)
+    for function in asked:
         effect = effect_of(function, place, value, shared)
+        if effect.rank == _GIVES_AWAY:
+            asked += [user for user in _users(function, shared) if user not in asked]
         if effect.rank > best.rank:
             best = effect
         if best.rank == WAITS:
@@ -53,21 +62,42 @@ def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shar
     return best
 
 
+def _users(function: code.Function, shared: Shared) -> list[code.Function]:
+    """The functions that get the task from one that returns it."""
+    return [use.caller for use in uses(function, shared.kinds).found]
+
+
 def candidates(place: Place, spawner: code.Function, shared: Shared) -> list[code.Function]:
     """The functions that may reach what is kept at a place, in the order in which they are asked."""
     program = shared.program
     if place.scope == GLOBAL:
-        return program.mentioning(place.name)
+        return list(program.mentioning(place.name))
     if place.scope == CELL:
         top = spawner.qualname.partition(".<")[0].rsplit(".", 1)[0]
         return [f for f in program.mentioning(place.name) if f.qualname == top or f.qualname.startswith(f"{top}.")]
-    word = place.name[2:-2] if place.name.startswith("[") else place.name
+    word = place.name[1:-1].strip("'\"") if place.name.startswith("[") else place.name
     mentions = program.mentioning(word)
     owner = field_owner(place)
     if owner is None:
-        return mentions
+        return list(mentions)
     family = set(program.family(owner))
-    return sorted(mentions, key=lambda function: program.owner_of(function) not in family)
+    home = {program.paths[each] for each in family if each in program.paths} | {program.paths[spawner.qualname]}
+    is_only = shared.kinds.declaring(place.name) <= family
+    near = [f for f in mentions if program.paths[f.qualname] in home or _reaches(f, word, family, is_only, shared)]
+    return sorted(near, key=lambda function: program.owner_of(function) not in family)
+
+
+def _reaches(function: code.Function, word: str, family: set[str], is_only: bool, shared: Shared) -> bool:
+    """Whether a function in another file plainly reads an attribute of one of these classes.
+
+    A receiver of unknown class counts if no other class of the program has an attribute of that name.
+    """
+    for node in walk(function.body, code.Attribute):
+        if node.attr == word:
+            kind = shared.kinds.of(node.value, function)
+            if kind in family or (kind is None and is_only):
+                return True
+    return any(path.rpartition(".")[2] == word and path.rpartition(".")[0] in family for path in function.words)
 
 
 def effect_of(function: code.Function, place: Place, value: Value, shared: Shared) -> Effect:

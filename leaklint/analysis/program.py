@@ -11,12 +11,16 @@ from leaklint.model.facts import ModuleFacts
 from leaklint.model.walk import walk
 
 
+_ENTERING = {"enter_async_context", "enter_context", "push_async_exit"}
+
+
 class Program:
     """Read-only views over module facts; everything is computed once, when it is first asked for."""
 
     def __init__(self, modules: Iterable[ModuleFacts]) -> None:
         self.modules = tuple(modules)
-        self._words: dict[code.Function, frozenset[str]] = {}
+        self._ancestors: dict[str, list[str]] = {}
+        self._families: dict[str, list[str]] = {}
 
     @cached_property
     def functions(self) -> dict[str, code.Function]:
@@ -53,6 +57,11 @@ class Program:
 
     def ancestors(self, name: str) -> list[str]:
         """A class and its known bases, nearest first."""
+        if name not in self._ancestors:
+            self._ancestors[name] = self._find_ancestors(name)
+        return self._ancestors[name]
+
+    def _find_ancestors(self, name: str) -> list[str]:
         found: list[str] = []
         queue = [name]
         while queue:
@@ -65,7 +74,12 @@ class Program:
 
     def family(self, name: str) -> list[str]:
         """A class and all that may share an instance with it: bases, what derives from it, and the bases of that."""
-        found = self.ancestors(name)
+        if name not in self._families:
+            self._families[name] = self._find_family(name)
+        return self._families[name]
+
+    def _find_family(self, name: str) -> list[str]:
+        found = list(self.ancestors(name))
         queue = [name]
         while queue:
             for derived in self._subclasses.get(queue.pop(), ()):
@@ -80,6 +94,11 @@ class Program:
             if found := self.functions.get(f"{ancestor}.{name}"):
                 return found
         return None
+
+    def method_above(self, owner: str | None, name: str) -> code.Function | None:
+        """The method that `super()` reaches in a class, as far as its bases are known."""
+        above = self.ancestors(owner)[1:] if owner else ()
+        return next((found for base in above if (found := self.functions.get(f"{base}.{name}"))), None)
 
     def owner_of(self, function: code.Function) -> str | None:
         """The class whose instance `self` is in a function, nested ones included."""
@@ -96,6 +115,20 @@ class Program:
         parent = function.qualname.rpartition(".")[0]
         return self.scopes.get(parent)
 
+    @cached_property
+    def _children(self) -> dict[str, list[code.Function]]:
+        found: dict[str, list[code.Function]] = defaultdict(list)
+        for module in self.modules:
+            for scope in module.functions:
+                found[scope.qualname.rpartition(".")[0]].append(scope)
+        return found
+
+    def inside(self, function: code.Function) -> Iterator[code.Function]:
+        """A scope and all that are nested in it."""
+        yield function
+        for child in self._children.get(function.qualname, ()):
+            yield from self.inside(child)
+
     # -- mentions ------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -103,30 +136,17 @@ class Program:
         found: dict[str, list[code.Function]] = defaultdict(list)
         for module in self.modules:
             for function in module.functions:
-                for word in self.words(function):
+                for word in function.words:
                     found[word].append(function)
         return found
 
-    def words(self, function: code.Function) -> frozenset[str]:
-        """The attribute names, names, global paths and string keys that occur in a scope's own code."""
-        if function not in self._words:
-            self._words[function] = frozenset(_words(function))
-        return self._words[function]
+    @cached_property
+    def entering(self) -> tuple[code.Function, ...]:
+        """The scopes that enter a context manager."""
+        every = (function for module in self.modules for function in module.functions)
+        return tuple(f for f in every if _ENTERING & f.words or any(True for _ in walk(f.body, code.With)))
 
     def mentioning(self, word: str) -> list[code.Function]:
         """The scopes whose own code mentions an attribute, a local name, a string key or a global path."""
         return self._mentions.get(word, [])
 
-
-def _words(function: code.Function) -> Iterator[str]:
-    for node in walk(function.body, (code.Name, code.Global, code.Attribute, code.Subscript)):
-        match node:
-            case code.Name(id=name):
-                yield name
-            case code.Global(path=path):
-                yield path
-                yield path.rpartition(".")[2]
-            case code.Attribute(attr=attr):
-                yield attr
-            case code.Subscript(index=code.Constant(value=str(key))):
-                yield key

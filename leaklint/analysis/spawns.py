@@ -6,19 +6,62 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from leaklint.analysis.kinds import FUTURE, TASK, Kinds, guess_from_spelling, role_of
-from leaklint.catalog import GROUP_ONLY_SPAWNS, GROUP_SPAWNS, LOOP_SPAWNS, SPAWN_LIKE, Role
+from leaklint.analysis.kinds import FUTURE, TASK, Kinds, guess_from_spelling, last_name, path_of
+from leaklint.analysis.resolve import resolved
+from leaklint.catalog import (
+    GROUP_ONLY_SPAWNS,
+    GROUP_SPAWNS,
+    LIBRARY_ONLY_SPAWNS,
+    LOOP_SPAWNS,
+    OWNER_SPAWNS,
+    SPAWN_LIKE,
+    Role,
+)
 from leaklint.model import code
 from leaklint.model.code import Expr
+from leaklint.model.fate import Fate, Step
 from leaklint.model.walk import text, walk
+
+_COROUTINE_OPTIONS = ("coro", "coro_or_future", "target", "coroutine", "awaitable", "func", "work", "callback")
+_ENDS = ("cancel", "stop")
 
 
 class Sort(Enum):
     """What a call that looks like a spawn is."""
 
-    FREE = "a task that no group owns"
-    GROUPED = "a task in a group"
+    FREE = "a task that no group owns: what becomes of its handle decides"
+    GROUPED = "a task in a group, or in another owner that sees to it"
+    KEPT = "a task that its library keeps, so that it is not lost when the program drops the handle"
+    CANCELLED = "such a task that the program cancels through its library"
+    DROPPED = "a task whose handle its library throws away"
+    HANDED = "a coroutine that is passed to a spawner which is not in view; what that returns may be no handle"
     NONE = "no spawn"
+
+    @property
+    def fate(self) -> Fate | None:
+        """The fate that the sort decides; None where the handle does."""
+        return _FATES.get(self)
+
+    @property
+    def outweighs(self) -> frozenset[Fate]:
+        """The fates of the handle that count for nothing beside that of the sort."""
+        return _OUTWEIGHED.get(self, frozenset(Fate))
+
+
+_FATES = {
+    Sort.GROUPED: Fate.GROUPED,
+    Sort.KEPT: Fate.KEPT,
+    Sort.CANCELLED: Fate.CANCELLED,
+    Sort.DROPPED: Fate.DROPPED,
+    Sort.HANDED: Fate.HANDED,
+    Sort.NONE: Fate.NOT_A_SPAWN,
+}
+_OUTWEIGHED = {
+    Sort.FREE: frozenset[Fate](),
+    Sort.KEPT: frozenset({Fate.DROPPED}),
+    Sort.CANCELLED: frozenset({Fate.DROPPED, Fate.KEPT}),
+    Sort.HANDED: frozenset(fate for fate in Fate if fate.leaks),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +69,17 @@ class Spawn:
     call: code.Call
     function: code.Function
     sort: Sort
-    likely: bool
+    likely: bool = False
     """Decided by the name of the receiver alone."""
+    evidence: tuple[Step, ...] = ()
+    """Why it is of this sort, where the library decides the fate."""
+    started: Expr | None = None
+    """What runs in the task, where that is not the first argument."""
+
+    @property
+    def keeper(self) -> str | None:
+        """What keeps the handle in its library, as written."""
+        return text(self.started) if self.started is not None and self.sort in (Sort.KEPT, Sort.CANCELLED) else None
 
     @property
     def called(self) -> str:
@@ -36,9 +88,9 @@ class Spawn:
 
     @property
     def spawned_call(self) -> Expr | None:
-        """The argument that says what runs in the task."""
-        named = (k.value for k in self.call.keywords if k.name in ("coro", "coro_or_future"))
-        return next(iter([*self.call.args, *named]), None)
+        """The expression that says what runs in the task."""
+        named = (k.value for k in self.call.keywords if k.name in _COROUTINE_OPTIONS)
+        return self.started or next(iter([*self.call.args, *named]), None)
 
     @property
     def spawned(self) -> str:
@@ -52,40 +104,77 @@ class Spawn:
 def find_spawns(function: code.Function, kinds: Kinds) -> Iterator[Spawn]:
     """The calls in a scope's own code that start a task, or look like it."""
     for call in walk(function.body, code.Call):
-        verdict = _sort(call, function, kinds)
-        if verdict is not None:
-            yield Spawn(call, function, *verdict)
+        spawn = _spawn(call, function, kinds)
+        if spawn is not None:
+            yield spawn
 
 
-def _sort(call: code.Call, function: code.Function, kinds: Kinds) -> tuple[Sort, bool] | None:
+def _spawn(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
     match call.func:
         case code.Global(path=path, text=written):
-            if role_of(path) is Role.SPAWN:
-                wraps = path == "asyncio.ensure_future" and _is_future(call, function, kinds)
-                return (Sort.NONE if wraps else Sort.FREE), False
-            name = path.rpartition(".")[2]
-            if "." not in written or path in kinds.program.functions:
-                return None
-            holder = code.Global(path.rpartition(".")[0], written.rpartition(".")[0], call.func.span)
-            return _by_receiver(holder, None, name)
+            if (role := kinds.role_of(path)) is not None:
+                return _by_role(role, call, function, kinds)
+            holder, _, name = path.rpartition(".")
+            if path in kinds.program.functions:
+                return _worker(call, function, kinds)
+            if "." in written and name in kinds.catalog.spawn_names:
+                return _method(call, kinds.of_path(holder), name, function, kinds)
+            return _handed(call, function, kinds) if name in SPAWN_LIKE else None
         case code.Attribute(value=value, attr=attr):
-            if attr not in LOOP_SPAWNS | GROUP_SPAWNS:
-                return None
-            kind = kinds.of(value, function)
-            if kind is not None and kinds.program.method(kind, attr) is not None:
-                return None  # a method of the program: what it does with the task is decided there
-            verdict = _by_receiver(value, kind, attr)
-            proven = verdict == (Sort.NONE, False) and _is_annotated(call, function, kinds)
-            return (Sort.FREE, True) if proven else verdict
+            if attr in kinds.catalog.spawn_names:
+                return _method(call, kinds.of(value, function), attr, function, kinds)
+            return _worker(call, function, kinds)
+        case code.Name():
+            return _worker(call, function, kinds)
     return None
 
 
-def _by_receiver(receiver: Expr, kind: str | None, method: str) -> tuple[Sort, bool] | None:
-    role = role_of(kind)
+def _worker(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
+    """A call of a function that a decorator makes start a task."""
+    if last_name(call.func) not in kinds.workers:
+        return None
+    called = resolved(call.func, function, kinds)
+    is_worker = called is not None and called.is_async and kinds.is_decorated(called, Role.WORKER)
+    return Spawn(call, function, Sort.GROUPED, started=call.func) if is_worker else None
+
+
+def _receiver(func: Expr) -> Expr:
+    """What a method is called on."""
+    match func:
+        case code.Attribute(value=value):
+            return value
+        case code.Global(path=path, text=written, span=span):
+            return code.Global(path.rpartition(".")[0], written.rpartition(".")[0], span)
+    return func
+
+
+def _method(call: code.Call, kind: str | None, name: str, function: code.Function, kinds: Kinds) -> Spawn | None:
+    """A call of a method by a name that spawners have."""
+    if (role := kinds.role_of_method(kind, name)) is not None:
+        return _by_role(role, call, function, kinds)
+    if kinds.is_owner(kind):
+        given = name in OWNER_SPAWNS and any(_may_start(arg, function, kinds) for arg in call.args)
+        return Spawn(call, function, Sort.GROUPED) if given else None
+    if kind is not None and kinds.program.method(kind, name) is not None:
+        return _worker(call, function, kinds)  # a method of the program: what it does with the task is decided there
+    verdict = _by_receiver(_receiver(call.func), kind, name, kinds)
+    if verdict is None:
+        return None
+    if verdict == (Sort.NONE, False):
+        if _is_annotated(call, function, kinds):
+            return Spawn(call, function, Sort.FREE, likely=True)
+        return _handed(call, function, kinds) or Spawn(call, function, Sort.NONE)
+    return Spawn(call, function, *verdict)
+
+
+def _by_receiver(receiver: Expr, kind: str | None, method: str, kinds: Kinds) -> tuple[Sort, bool] | None:
+    role = kinds.role_of_kind(kind)
     if role is Role.LOOP and method in LOOP_SPAWNS:
         return Sort.FREE, False
     if role is Role.GROUP and method in GROUP_SPAWNS:
         return Sort.GROUPED, False
+    if method in LIBRARY_ONLY_SPAWNS:
+        return Sort.GROUPED, True
     if kind is None or kind == "typing.Any":
         guess = guess_from_spelling(receiver)
         if guess is Role.LOOP and method in LOOP_SPAWNS:
@@ -93,6 +182,102 @@ def _by_receiver(receiver: Expr, kind: str | None, method: str) -> tuple[Sort, b
         if (guess is Role.GROUP and method in GROUP_SPAWNS) or method in GROUP_ONLY_SPAWNS:
             return Sort.GROUPED, True
     return (Sort.NONE, False) if method in SPAWN_LIKE else None
+
+
+# -- what the catalogue says -------------------------------------------------------------------------------------------
+
+
+def _by_role(role: Role, call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
+    """A call of a function or method of the catalogue."""
+    match role:
+        case Role.SPAWN:
+            wraps = path_of(call) == "asyncio.ensure_future" and _is_future(call, function, kinds)
+            return Spawn(call, function, Sort.NONE if wraps else Sort.FREE)
+        case Role.SPAWN_OWNED:
+            return _owned(call, function, kinds)
+        case Role.SPAWN_KEPT:
+            return _kept(call, _receiver(call.func), function, kinds)
+        case Role.SPAWN_DROPPED if call.args and _starts(call.args[0], function, kinds):
+            why = f"`{last_name(call.func)}` calls it later and throws its task away"
+            return Spawn(call, function, Sort.DROPPED, evidence=(_step(call, function, why, kinds),))
+    return None
+
+
+def _owned(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
+    """A task that is started in an owner; of several arguments, the owner itself or a request may come first."""
+    made = (arg for arg in call.args[:2] if isinstance(arg, code.Call))
+    started = next(iter([*made, *call.args]), None)
+    called = resolved(started, function, kinds) if started is not None else None
+    if called is not None and not called.is_async:
+        return None  # a function that is no coroutine function runs in a thread
+    return Spawn(call, function, Sort.GROUPED, started=started)
+
+
+def _kept(call: code.Call, keeper: Expr, function: code.Function, kinds: Kinds) -> Spawn:
+    """A task that an object of its library keeps; the program may cancel it through that object."""
+    why = _step(call, function, f"`{text(keeper)}` keeps it and does not wait for it", kinds)
+    words = [last_name(keeper), *(f"{path_of(keeper)}.{end}" for end in _ENDS)]
+    for canceller in (scope for word in words for scope in kinds.program.mentioning(word)):
+        for other in walk(canceller.body, code.Call):
+            if last_name(other.func) in _ENDS and last_name(_receiver(other.func)) == last_name(keeper):
+                end = _step(other, canceller, f"`{canceller.name}` ends it, and does not wait", kinds)
+                return Spawn(call, function, Sort.CANCELLED, evidence=(why, end), started=keeper)
+    return Spawn(call, function, Sort.KEPT, evidence=(why,), started=keeper)
+
+
+def _handed(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
+    """A coroutine that is given to something that is called like a spawner and is not in view."""
+    spawn = Spawn(call, function, Sort.HANDED)
+    if spawn.spawned_call is None or not _is_coroutine(spawn.spawned_call, function, kinds):
+        return None
+    why = f"passed to `{text(call.func)}`, whose definition is not in view"
+    return Spawn(call, function, Sort.HANDED, evidence=(_step(call, function, why, kinds),))
+
+
+def _step(call: code.Call, function: code.Function, message: str, kinds: Kinds) -> Step:
+    return Step(kinds.program.paths[function.qualname], call.span, message)
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def _is_coroutine(expr: Expr, function: code.Function, kinds: Kinds) -> bool:
+    """Whether an expression is a call of a coroutine function: one of the program, or one that is awaited elsewhere."""
+    if not isinstance(expr, code.Call):
+        return False
+    called = resolved(expr.func, function, kinds)
+    if called is not None:
+        return _is_coroutine_function(called, kinds)
+    return any(
+        isinstance(awaited.value, code.Call) and text(awaited.value.func) == text(expr.func)
+        for other in kinds.program.mentioning(last_name(expr.func))
+        if kinds.program.paths[other.qualname] == kinds.program.paths[function.qualname]
+        for awaited in walk(other.body, code.Await)
+    )
+
+
+def _starts(expr: Expr, function: code.Function, kinds: Kinds) -> bool:
+    """Whether calling what an expression leads to makes a coroutine."""
+    match expr:
+        case code.Lambda(function=inner):
+            returned = (statement.value for statement in walk(inner.body, code.Return))
+            return any(value is not None and _is_coroutine(value, inner, kinds) for value in returned)
+        case code.Call(args=[first, *_]) if kinds.role_of(path_of(expr)) is Role.PARTIAL:
+            return _starts(first, function, kinds)
+    called = resolved(expr, function, kinds)
+    return called is not None and _is_coroutine_function(called, kinds)
+
+
+def _may_start(expr: Expr, function: code.Function, kinds: Kinds) -> bool:
+    """Whether an argument may be a coroutine, or is a coroutine function."""
+    if not isinstance(expr, code.Call):
+        return _starts(expr, function, kinds)
+    called = resolved(expr.func, function, kinds)
+    return kinds.of(expr, function) is None if called is None else _is_coroutine_function(called, kinds)
+
+
+def _is_coroutine_function(function: code.Function, kinds: Kinds) -> bool:
+    return (function.is_async and not function.is_generator) or kinds.is_decorated(function, Role.COROUTINE)
 
 
 def _is_annotated(call: code.Call, function: code.Function, kinds: Kinds) -> bool:

@@ -2,119 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from leaklint.analysis.ends import End, Site, Verdict
-from leaklint.analysis.interpreter.frame import Frame, Shared
-from leaklint.analysis.interpreter.inline import call_inline
+from leaklint.analysis.ends import End, Verdict
+from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.interpreter.state import (
     CELL,
-    ESCAPED,
     GLOBAL,
     HANDED,
-    HANDLE,
-    LOCAL,
     RETURNED,
-    Closure,
     Handle,
-    Holder,
     Place,
-    Result,
-    State,
     Status,
     Value,
     Waiter,
     Way,
-    field,
     field_owner,
-    holds,
 )
-from leaklint.analysis.naming import bound_name, place_text
+from leaklint.analysis.naming import place_text
 from leaklint.analysis.owners import KEEPS, WAITS, Effect, best_effect, candidates
-from leaklint.analysis.resolve import call_sites
 from leaklint.analysis.signals import signal_effect
-from leaklint.analysis.spawns import Sort, Spawn
 from leaklint.catalog import LOOP_DEFERS
 from leaklint.model import code
 from leaklint.model.code import Span
-from leaklint.model.fate import Fate, PathKind, Step, Task
+from leaklint.model.fate import Fate, PathKind, Step
 from leaklint.model.walk import text, walk
 
-_DEEPEST = 3
+Receivers = Callable[[], list[Verdict]]
+"""What becomes of the task with each of those that it is returned to."""
 
 
-def judge_spawn(spawn: Spawn, shared: Shared) -> Task:
-    """The inventory entry of one spawn."""
-    verdict = _verdict(spawn, shared)
-    return Task(
-        path=shared.program.paths[spawn.function.qualname],
-        span=spawn.call.span,
-        call=spawn.called,
-        spawned=spawn.spawned,
-        function=spawn.function.qualname,
-        handle=verdict.handle,
-        owner=verdict.owner,
-        fate=verdict.fate,
-        paths=verdict.paths,
-        likely=spawn.likely,
-        leaving=verdict.leaving,
-        evidence=verdict.evidence,
-    )
+def fate_of(ends: list[End], frame: Frame, receivers: Receivers) -> Verdict:
+    """The fate of a task, from the ways in which the function around its site ends.
 
-
-def _verdict(spawn: Spawn, shared: Shared) -> Verdict:
-    if spawn.sort is Sort.NONE:
-        return Verdict(Fate.NOT_A_SPAWN)
-    if spawn.sort is Sort.GROUPED:
-        return Verdict(Fate.GROUPED, handle=bound_name(spawn))
-    site = Site(spawn.function, spawn.call, HANDLE, spawn.spawned_call)
-    verdict = judge_site(site, shared)
-    return replace(verdict, handle=verdict.handle or bound_name(spawn))
-
-
-def judge_site(site: Site, shared: Shared, depth: int = 0) -> Verdict:
-    """The fate of the task that an expression gives."""
-    shared.overflow = False
-    frame = Frame(shared, site.function, site.node, site.born)
-    exits = frame.run(State(), ())
-    ends = [
-        End(way, _settle(state, site, shared, span), trail, span)
-        for way, state, trail, span in exits
-        if state.status is not Status.UNBORN
-    ]
-    if shared.overflow:
-        return Verdict(Fate.HANDED, evidence=(frame.step(site.span, "more paths than can be followed"),))
-    return _fate(ends, site, frame, depth)
-
-
-def _settle(state: State, site: Site, shared: Shared, span: Span) -> State:
-    """The state after the function: what a class body binds are fields, and closures that got out may use the task."""
-    if site.function.kind == "class":
-        env = {
-            (field(site.function.qualname, place.name) if place.scope == LOCAL else place, value)
-            for place, value in state.env
-        }
-        state = replace(state, env=frozenset(env))
-    if not state.alive:
-        return state
-    for place, value in sorted(state.env, key=lambda entry: entry[0]):
-        if place.scope == ESCAPED and isinstance(value, Closure):
-            frame = Frame(shared, site.function)
-            results = call_inline(value.function, (), Result(state, (), None), span, frame) or ()
-            if any(r.state.status is Status.ENDED or r.state.get(HANDED) or holds(r.value) for r in results):
-                return state.set(HANDED, next(v for p, v in state.env if holds(v)))
-    return state
-
-
-def _fate(ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
+    `receivers` gives what becomes of it with those that the function returns it to.
+    """
     leaks = [end for end in ends if end.leaks]
     alive = [end for end in ends if end.state.alive]
     kept = [end for end in alive if end.kept]
     if not ends:
         return Verdict(Fate.DROPPED)  # no path leads past the spawn
     if kept:
-        verdict = _kept(kept, site, frame)
+        verdict = _kept(kept, frame, receivers)
         straight = [end for end in ends if end.way.is_straight]
         if verdict.fate in (Fate.KEPT, Fate.CANCELLED) and straight and not any(end.state.alive for end in straight):
             return _hazard(alive, frame)  # the function itself waits, where nothing goes wrong
@@ -122,9 +52,9 @@ def _fate(ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
             return replace(_cancelled(_own_doing(alive), frame), handle=verdict.handle, owner=verdict.owner)
         return _hazard(leaks, frame) if leaks and not verdict.fate.leaks and _waited(ends) else verdict
     if leaks:
-        return _leaking(leaks, ends, site, frame, depth)
+        return _leaking(leaks, ends, frame, receivers)
     if handed := next((end for end in alive if end.handed), None):
-        return _handed(handed, site, frame, depth)
+        return _handed(handed, frame, receivers)
     if cancelled := _own_doing(alive):
         return _cancelled(cancelled, frame)
     joined = next((end for end in ends if end.way.is_straight), ends[0])
@@ -147,11 +77,11 @@ def _waited(ends: list[End]) -> bool:
 # -- local handles -------------------------------------------------------------------------------------------------
 
 
-def _leaking(leaks: list[End], ends: list[End], site: Site, frame: Frame, depth: int) -> Verdict:
+def _leaking(leaks: list[End], ends: list[End], frame: Frame, receivers: Receivers) -> Verdict:
     straight = [end for end in ends if end.way.is_straight]
     waited = _waited(ends) or any(end.cut_short for end in ends)
     if not waited and any(end.handed for end in straight):
-        return _handed(next(end for end in straight if end.handed), site, frame, depth)
+        return _handed(next(end for end in straight if end.handed), frame, receivers)
     cancelled = bool(straight) and all(not end.leaks for end in straight)
     if waited or cancelled:
         return _hazard(leaks, frame)
@@ -198,53 +128,35 @@ _LEAVING = {
 }
 
 
-def _handed(end: End, site: Site, frame: Frame, depth: int) -> Verdict:
+def _handed(end: End, frame: Frame, receivers: Receivers) -> Verdict:
+    function = frame.function
     only_returned = end.state.get(RETURNED) is not None and end.state.get(HANDED) is None
-    if site.function.kind == "lambda" and only_returned and _is_ignored(site.function, frame):
-        step = frame.step(site.function.span, "the lambda returns it to a library that ignores it")
+    if function.kind == "lambda" and only_returned and _is_ignored(function, frame):
+        step = frame.step(function.span, "the lambda returns it to a library that ignores it")
         return Verdict(Fate.DROPPED, evidence=(step,))
+    if only_returned and (worst := worst_of(receivers())):
+        return worst
     trail = end.trail
     if end.state.get(RETURNED):
         trail = (*trail, frame.act(end.span, "returns it"))
-    if only_returned and (worst := _worst_receiver(end, site, frame, depth)):
-        return replace(worst, evidence=(*trail, *worst.evidence))
     return Verdict(Fate.HANDED, evidence=trail)
 
 
-_WORST_FIRST = (Fate.DROPPED, Fate.KEPT, Fate.HAZARD, Fate.CANCELLED, Fate.HANDED, Fate.OWNED, Fate.JOINED)
+_WORST_FIRST = (
+    Fate.DROPPED,
+    Fate.KEPT,
+    Fate.HAZARD,
+    Fate.CANCELLED,
+    Fate.HANDED,
+    Fate.OWNED,
+    Fate.JOINED,
+    Fate.GROUPED,
+)
 
 
-def _worst_receiver(end: End, site: Site, frame: Frame, depth: int) -> Verdict | None:
-    """The fate of a task that a private function returns, with the caller that treats it worst; None when the callers
-    are not all in view.
-    """
-    function = site.function
-    born = end.state.get(RETURNED)
-    private = function.name.startswith("_") and not function.name.startswith("__")
-    nested = function.kind == "function" and _is_nested(function, frame)
-    if born is None or function.is_generator or not (private or nested):
-        return None
-    verdicts = _receivers(born, site, frame, depth)
+def worst_of(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """The verdict that is worst for the task."""
     return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.fate), default=None)
-
-
-def _receivers(born: Value, site: Site, frame: Frame, depth: int) -> list[Verdict]:
-    """What becomes of a returned task with each caller in view; nothing when they are not all in view."""
-    if depth > _DEEPEST:
-        return []
-    verdicts = []
-    for caller, node in call_sites(site.function, frame.shared.kinds) or ():
-        if not isinstance(node, code.Call | code.Await):
-            return []
-        verdict = judge_site(Site(caller, node, born, site.spawned), frame.shared, depth + 1)
-        received = Frame(frame.shared, caller).act(node.span, "receives it")
-        verdicts.append(replace(verdict, evidence=(received, *verdict.evidence)))
-    return verdicts
-
-
-def _is_nested(function: code.Function, frame: Frame) -> bool:
-    outer = frame.shared.program.enclosing(function)
-    return outer is not None and outer.kind == "function"
 
 
 def _is_ignored(function: code.Function, frame: Frame) -> bool:
@@ -273,7 +185,9 @@ def _is_ignored(function: code.Function, frame: Frame) -> bool:
 # -- kept handles --------------------------------------------------------------------------------------------------
 
 
-def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
+def _kept(kept: list[End], frame: Frame, receivers: Receivers) -> Verdict:
+    site = frame.site
+    assert site is not None
     best: Effect = KEEPS
     end = min(kept, key=lambda e: (not e.way.is_straight, e.span))
     places = {place: each.state.get(place) for each in kept for place in each.kept}
@@ -285,11 +199,16 @@ def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
         effect = best_effect(place, value, site.function, frame.shared)
         if effect.rank > best.rank:
             best, chosen = effect, place
-    if best.rank < WAITS and site.spawned is not None:
-        signal = signal_effect(site.spawned, site.function, frame.shared)
+    if best.rank < WAITS and (spawned := site.spawn.spawned_call) is not None:
+        signal = signal_effect(spawned, site.spawn.function, frame.shared)
         best = max(best, signal, key=lambda effect: effect.rank)
-    if best is KEEPS and any(each.handed for each in kept) and not _is_registry(kept, places, site, frame):
-        return Verdict(Fate.HANDED, evidence=end.trail)
+    if best.fate.leaks and any(each.handed for each in kept):
+        only_returned = all(each.state.get(HANDED) is None for each in kept)
+        worst = worst_of(receivers()) if only_returned else None
+        if worst is None and best is KEEPS:
+            return Verdict(Fate.HANDED, evidence=end.trail)
+        if worst is not None and not worst.fate.leaks:
+            return worst
     named = [place for place in sorted(places) if not isinstance(places[place], Waiter)]
     handle = place_text(chosen if chosen in named or not named else named[0], site.function)
     if best is KEEPS and not _in_view(chosen, places[chosen], frame):
@@ -299,19 +218,9 @@ def _kept(kept: list[End], site: Site, frame: Frame) -> Verdict:
         return Verdict(Fate.DROPPED, evidence=end.trail, handle=handle)
     owner = field_owner(chosen) or (chosen.name.rpartition(".")[0] if chosen.scope == GLOBAL else None)
     evidence = (*end.trail, *best.evidence, *(_nobody(owner, frame) if best is KEEPS else ()))
-    return Verdict(best.fate, best.paths, evidence, handle, owner, _at(best.left_at, evidence))
-
-
-def _is_registry(kept: list[End], places: dict[Place, Value | None], site: Site, frame: Frame) -> bool:
-    """Whether a function registers the task in a container and returns it to callers that all throw it away."""
-    only_returned = all(each.state.get(HANDED) is None for each in kept)
-    if not only_returned or not any(isinstance(value, Holder) for value in places.values()):
-        return False
-    returned = next((value for each in kept if (value := each.state.get(RETURNED)) is not None), None)
-    if returned is None:
-        return False
-    received = _receivers(returned, site, frame, _DEEPEST)
-    return bool(received) and all(verdict.fate is Fate.DROPPED for verdict in received)
+    cause = Step(frame.shared.program.paths[site.spawn.function.qualname], site.spawn.call.span, "spawned here")
+    told = cause if chosen in frame.received and best.fate.leaks else None
+    return Verdict(best.fate, best.paths, evidence, handle, owner, _at(best.left_at, evidence), best.function, told)
 
 
 def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:
@@ -342,7 +251,7 @@ def _in_view(place: Place, value: Value | None, frame: Frame) -> bool:
     owner = field_owner(place)
     kinds = frame.shared.kinds
     if owner is None:
-        return kinds.is_declared(place.name)
+        return bool(kinds.declaring(place.name))
     if owner not in frame.shared.program.classes:
         return False
     # a container that the class was given, or never makes, belongs to somebody else

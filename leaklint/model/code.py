@@ -431,6 +431,8 @@ class Function:
     """The names bound in this scope, parameters included."""
     free_names: frozenset[str]
     """The names read or rebound here (or in scopes within) that belong to an enclosing function."""
+    words: frozenset[str]
+    """The attribute names, names, string keys and global paths (with their last names) in the scope's own code."""
     body: Block
     span: Span
 

@@ -21,6 +21,23 @@ class Comment(NamedTuple):
     line that follows. (For a compound statement this is its header, never its body.)"""
 
 
+class ModuleNames(NamedTuple):
+    """The names that a module gives to others."""
+
+    module: str
+    """The dotted name."""
+    imports: tuple[tuple[str, str], ...]
+    """What the top level imports: the name in the file, and the dotted path it leads to."""
+    stars: tuple[str, ...]
+    """The modules of which the top level imports all names."""
+    public: frozenset[str] | None
+    """The names in `__all__`, as far as they are written out; None when there is no `__all__`."""
+    defined: frozenset[str]
+    """The qualified names of its functions and classes, and of those within its classes."""
+    variables: frozenset[str]
+    """The other names that the top level binds."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleFacts:
     path: str
@@ -32,6 +49,7 @@ class ModuleFacts:
     methods, lambdas and class bodies."""
     classes: tuple[Class, ...]
     """Every class of the file in source order."""
+    names: ModuleNames
     comments: tuple[Comment, ...]
 
 

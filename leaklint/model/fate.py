@@ -77,4 +77,27 @@ class Task:
     evidence: tuple[Step, ...]
     """The steps that prove the verdict, in order, the spawn itself left out."""
     leaving: Step | None = None
+    waits: str | None = None
+    """For `owned` and `grouped`: the qualified name of the function that waits, where that is known."""
+    cause: Step | None = None
+    """The other entry of the inventory that is reported in its place: the call that treats the task so, for a spawn in a
+    function that returns it; the spawn, for a call of a function that keeps what it returns."""
     """For `hazard`: the step of the evidence at which the first of `paths` leaves the task running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclosed:
+    """An object that owns tasks and that the project makes but never ends."""
+
+    path: str
+    span: Span
+    """The call that makes it."""
+    made: str
+    """The called expression as written: `Client`."""
+    end: str
+    """The method that would end it: `Client.close`."""
+    spawned: str
+    """What runs in the task that the object owns."""
+    kept: str | None
+    """Where the object is kept; None for one that is local."""
+    evidence: tuple[Step, ...]

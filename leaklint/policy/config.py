@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from keyword import iskeyword
 
+from leaklint.catalog import Catalog, extended
 from leaklint.model.errors import UserError
 from leaklint.rules import Rule, all_rules, nearest_rule
 
@@ -52,6 +54,10 @@ class Settings:
     """Patterns in the manner of `.gitignore`, relative to the directory of the file they stand in."""
     strict: bool = False
     """Adds the rules that are off by default."""
+    known_spawners: tuple[str, ...] = ()
+    """Dotted paths of functions and methods that start a task and return its handle."""
+    known_owners: tuple[str, ...] = ()
+    """Dotted paths of classes that wait for the tasks that their methods start or are given."""
 
     @classmethod
     def default(cls) -> Settings:
@@ -62,7 +68,7 @@ class Settings:
     def from_mapping(cls, mapping: Mapping[str, object], *, origin: str) -> Settings:
         """Settings from the `[tool.leaklint]` table; `origin` (a file's name) begins every error message.
 
-        Raises `ConfigError` for an unknown key, a value of the wrong type and an unknown rule.
+        Raises `ConfigError` for an unknown key, a value of the wrong type, an unknown rule and a name without a module.
         """
         for key in mapping:
             if key not in KEYS:
@@ -75,7 +81,14 @@ class Settings:
             ignore=codes_of(ignore, origin=f"{origin}: `ignore`"),
             exclude=_strings(mapping, "exclude", origin),
             strict=_boolean(mapping, "strict", origin),
+            known_spawners=_dotted_names(mapping, "known-spawners", origin),
+            known_owners=_dotted_names(mapping, "known-owners", origin),
         )
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is known of the calls of libraries, with what is configured of further ones."""
+        return extended(self.known_spawners, self.known_owners)
 
     def override(self, given: Overrides) -> Settings:
         """These settings with every value of `given` that is not None in place of its own."""
@@ -153,6 +166,16 @@ def _strings(mapping: Mapping[str, object], key: str, origin: str) -> tuple[str,
         if not isinstance(item, str):
             raise ConfigError(f"{origin}: `{key}` must be a list of strings, but holds {_kind(item)}")
     return tuple(value)
+
+
+def _dotted_names(mapping: Mapping[str, object], key: str, origin: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in _strings(mapping, key, origin))
+    for name in names:
+        parts = name.split(".")
+        if len(parts) < 2 or not all(part.isidentifier() and not iskeyword(part) for part in parts):
+            example = "mylib.TaskManager" if key == "known-owners" else "mylib.spawn"
+            raise ConfigError(f"{origin}: `{key}`: `{name}` is not a dotted name such as `{example}`")
+    return names
 
 
 def _boolean(mapping: Mapping[str, object], key: str, origin: str) -> bool:

@@ -7,7 +7,7 @@ file names and messages come from strangers: whatever could act on a terminal is
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,8 +15,20 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from leaklint.model.code import Span
+from leaklint.model.fate import Step
 
-__all__ = ["Line", "Look", "Mark", "Piece", "Section", "draw", "visible", "wrapped"]
+__all__ = [
+    "Line",
+    "Look",
+    "Mark",
+    "Piece",
+    "Section",
+    "draw",
+    "place",
+    "story",
+    "visible",
+    "wrapped",
+]
 
 TAB = " " * 4
 LEAD = 8
@@ -67,7 +79,7 @@ class Mark(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The marks of one file, in any order, with the file's lines."""
+    """The marks of one file, in the order in which they are to be read, with the file's lines."""
 
     path: str
     lines: Sequence[str]
@@ -92,20 +104,56 @@ def wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, max(width, NARROW), break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def draw(sections: Sequence[Section], look: Look) -> Iterator[Line]:
+def place(path: str, span: Span) -> str:
+    """Where a span begins: `path:line:column`."""
+    return f"{visible(path)}:{span.line}:{span.column}"
+
+
+# -- sections ------------------------------------------------------------------------------------------------------
+
+
+def story(
+    path: str, first: Mark, steps: Sequence[Step], lines_of: Callable[[str], Sequence[str]], *, numbered: bool = False
+) -> list[Section]:
+    """The sections that show a mark in the file `path` and the steps that follow from it, one section for each file.
+
+    The steps are numbered if that is asked for, or if reading the frame from top to bottom gives another order.
+    """
+    files = list(dict.fromkeys((path, *(step.path for step in steps))))
+    as_read = [(files.index(step.path), step.span.line, -step.span.column) for step in steps]
+    numbered = numbered or as_read != sorted(as_read)
+    marks: dict[str, list[Mark]] = {file: [] for file in files}
+    marks[path].append(first)
+    for number, step in enumerate(steps, start=1):
+        label = f"({number}) {step.message}" if numbered else step.message
+        marks[step.path].append(Mark(step.span, label, "second"))
+    return [Section(file, lines_of(file), tuple(found)) for file, found in marks.items()]
+
+
+def draw(sections: Sequence[Section], remarks: Iterable[tuple[str, str]], look: Look) -> Iterator[Line]:
     """The frame over all sections; the first opens with `-->` and its place, the others with `:::`.
 
-    The place is that of the first mark of a section. Lines without a mark are left out, save for single ones.
+    The place is that of the first mark of a section. Lines without a mark are left out, save for single ones. Each of
+    the remarks that follow is a title, which is its own role, and a text.
     """
     last = max((mark.span.line for section in sections for mark in section.marks), default=1)
     margin = max(len(str(last)), len(look.gap) if any(map(_has_gap, sections)) else 1)
+    empty = (Piece(f" {'':{margin}} {look.bar}", "line"),)
     for number, section in enumerate(sections):
-        place = section.marks[0].span
         arrow = "::: " if number else "--> "
-        yield (Piece(" " * margin + arrow, "line"), Piece(f"{visible(section.path)}:{place.line}:{place.column}"))
-        yield (Piece(f" {'':{margin}} {look.bar}", "line"),)
+        yield (Piece(" " * margin + arrow, "line"), Piece(place(section.path, section.marks[0].span)))
+        yield empty
         yield from _draw_section(section, margin, look)
-    yield (Piece(f" {'':{margin}} {look.bar}", "line"),)
+        yield empty
+    for title, text in remarks:
+        yield from _draw_remark(title, text, margin, look)
+
+
+def _draw_remark(title: str, text: str, margin: int, look: Look) -> Iterator[Line]:
+    indent = margin + len(f"  = {title}: ")
+    rows = wrapped(visible(text), look.width - indent)
+    yield Piece(f" {'':{margin}} = ", "line"), Piece(f"{title}: ", title), Piece(rows[0])
+    yield from ((Piece(" " * indent), Piece(row)) for row in rows[1:])
 
 
 def _draw_section(section: Section, margin: int, look: Look) -> Iterator[Line]:
@@ -195,20 +243,22 @@ def _bar(mark: Mark, first: int, cells: list[int], shift: int) -> _Bar:
 
 
 def _under(bars: list[_Bar], room: int, look: Look) -> Iterator[Line]:
-    """The rows under a line: the underlining, the label of the last mark beside it if it fits, the others below."""
+    """The rows under a line: the underlining, the label of the last mark beside it if it fits, the others below.
+
+    They are read from the right to the left; of marks that start in one cell, the labels keep their order.
+    """
     if not bars:
         return
-    bars = sorted(bars, key=lambda bar: (bar.start, bar.role == "second"))
+    bars = sorted(bars, key=lambda bar: bar.start, reverse=True)
     end = max(bar.end for bar in bars)
-    beside = bars[-1] if bars[-1].end == end and end + 1 + cell_len(bars[-1].label) <= room else None
+    beside = bars[0] if bars[0].end == end and end + 1 + cell_len(bars[0].label) <= room else None
     label = (Piece(f" {beside.label}", beside.role),) if beside and beside.label else ()
     yield (*_underline(bars, end), *label)
     hanging = [bar for bar in bars if bar is not beside and bar.label]
     if hanging:
         yield _hang(hanging, look)
-    while hanging:
-        bar = hanging.pop()
-        left = [other for other in hanging if other.start < bar.start]
+    for number, bar in enumerate(hanging, start=1):
+        left = [other for other in hanging[number:] if other.start < bar.start]
         for row in wrapped(bar.label, room - bar.start):
             yield (*_hang(left, look, until=bar.start), Piece(row, bar.role))
 
@@ -227,10 +277,9 @@ def _underline(bars: Sequence[_Bar], end: int) -> Iterator[Piece]:
 
 
 def _hang(bars: Sequence[_Bar], look: Look, until: int | None = None) -> Line:
-    """A row with a bar below the start of each mark, filled up to the cell `until`."""
+    """A row with a bar below the start of each mark (given from the right), filled up to the cell `until`."""
     pieces, at = [], 0
-    for bar in bars:
-        if bar.start >= at:
-            pieces += [Piece(" " * (bar.start - at)), Piece(look.bar, bar.role)]
-            at = bar.start + 1
+    for start, role in {bar.start: bar.role for bar in reversed(bars)}.items():
+        pieces += [Piece(" " * (start - at)), Piece(look.bar, role)]
+        at = start + 1
     return (*pieces, Piece(" " * (until - at))) if until is not None else tuple(pieces)

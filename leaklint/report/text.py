@@ -7,50 +7,20 @@ look asks for them; text from outside is never read as markup.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from io import StringIO
-from itertools import groupby, pairwise
 
 from rich.cells import cell_len
-from rich.color import ColorSystem
-from rich.style import Style
 
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Level, Outcome, Reported
-from leaklint.model.fate import Fate, Step, Task
-from leaklint.report.frame import Line, Look, Mark, Piece, Section, draw, visible, wrapped
+from leaklint.model.fate import Fate, Task
+from leaklint.report.frame import Line, Look, Mark, Piece, draw, place, story, visible
+from leaklint.report.paint import FATE_ROLES, paint
 from leaklint.rules import Rule
 
 __all__ = ["Look", "concise", "full", "rule_pages", "summary", "tasks_summary", "tasks_table", "visible"]
 
-STYLES: Mapping[str, Style] = {
-    role: Style.parse(style)
-    for role, style in {
-        "error": "bold bright_red",
-        "warning": "bold yellow",
-        "note": "bold bright_green",
-        "second": "bright_blue",
-        "line": "bold bright_blue",
-        "help": "bold cyan",
-        "docs": "bold",
-        "strong": "bold",
-        "dim": "dim",
-        "good": "bold green",
-        "calm": "green",
-    }.items()
-}
-
-FATE_ROLES = {
-    Fate.NOT_A_SPAWN: "dim",
-    Fate.GROUPED: "calm",
-    Fate.DROPPED: "error",
-    Fate.HAZARD: "warning",
-    Fate.CANCELLED: "warning",
-    Fate.JOINED: "calm",
-    Fate.OWNED: "calm",
-    Fate.KEPT: "error",
-    Fate.HANDED: "note",
-}
 COLUMN = 44
 """Cells of the table wider than this do not widen their column."""
 
@@ -67,17 +37,17 @@ def full(
     """
     look = look or Look()
     lines = lru_cache(maxsize=8)(lines_of)  # findings of one file follow one another
-    return "".join(_paint([*_finding(diagnostic, lines, look), ()], look) for diagnostic in diagnostics)
+    return "".join(paint([*_finding(diagnostic, lines, look), ()], look) for diagnostic in diagnostics)
 
 
 def concise(diagnostics: Iterable[Diagnostic], *, look: Look | None = None) -> str:
     """One line for each diagnostic: `path:line:column: CODE message`."""
-    return _paint((_one_line(diagnostic) for diagnostic in diagnostics), look or Look())
+    return paint((_one_line(diagnostic) for diagnostic in diagnostics), look or Look())
 
 
 def _one_line(diagnostic: Diagnostic) -> Line:
     return (
-        Piece(f"{_place(diagnostic.path, diagnostic.span.line, diagnostic.span.column)}: "),
+        Piece(f"{place(diagnostic.path, diagnostic.span)}: "),
         Piece(diagnostic.code, diagnostic.level.value),
         Piece(f" {visible(diagnostic.message)}"),
     )
@@ -90,34 +60,10 @@ def _finding(diagnostic: Diagnostic, lines_of: Callable[[str], Sequence[str]], l
         Piece(f": {visible(diagnostic.message)}", "strong"),
         Piece(f"  ({diagnostic.name})", "dim"),
     )
-    marks = {diagnostic.path: [Mark(diagnostic.span, diagnostic.label, level)]}
-    for step, label in zip(diagnostic.evidence, _labels(diagnostic.evidence), strict=True):
-        marks.setdefault(step.path, []).append(Mark(step.span, label, "second"))
-    frame = list(draw([Section(path, lines_of(path), tuple(found)) for path, found in marks.items()], look))
-    yield from frame
-    margin = len(frame[-1][0].text) - 1
-    if diagnostic.help is not None:
-        yield from _remark(margin, "help", diagnostic.help, look)
-    yield from _remark(margin, "docs", f"leaklint rule {diagnostic.code}", look)
-
-
-def _labels(steps: Sequence[Step]) -> list[str]:
-    """What the steps say; numbered if a frame, which is in the order of lines, shows them in another order."""
-    in_order = all(
-        before.path != after.path or before.span.line <= after.span.line for before, after in pairwise(steps)
-    )
-    return [step.message if in_order else f"({number}) {step.message}" for number, step in enumerate(steps, start=1)]
-
-
-def _remark(margin: int, title: str, text: str, look: Look) -> Iterator[Line]:
-    indent = margin + len(f"= {title}: ")
-    rows = wrapped(visible(text), look.width - indent)
-    yield Piece(f"{'':{margin}}= ", "line"), Piece(f"{title}: ", title), Piece(rows[0])
-    yield from ((Piece(" " * indent), Piece(row)) for row in rows[1:])
-
-
-def _place(path: str, line: int, column: int) -> str:
-    return f"{visible(path)}:{line}:{column}"
+    mark = Mark(diagnostic.span, diagnostic.label, level)
+    sections = story(diagnostic.path, mark, diagnostic.evidence, lines_of)
+    advice = () if diagnostic.help is None else (("help", diagnostic.help),)
+    yield from draw(sections, (*advice, ("docs", f"leaklint rule {diagnostic.code}")), look)
 
 
 def summary(outcomes: Sequence[Outcome], *, look: Look | None = None) -> str:
@@ -130,7 +76,7 @@ def summary(outcomes: Sequence[Outcome], *, look: Look | None = None) -> str:
     if by_hand and not any(found.code == "LK106" for found in diagnostics):
         verb, it = ("task is", "it") if by_hand == 1 else ("tasks are", "them")
         lines.append((Piece(f"{by_hand} {verb} waited for by hand, outside any task group (--strict lists {it})."),))
-    return _paint(lines, look or Look())
+    return paint(lines, look or Look())
 
 
 def _findings_line(diagnostics: Sequence[Diagnostic], files: int, failed: int) -> Line:
@@ -174,7 +120,7 @@ def tasks_table(tasks: Sequence[Reported], *, look: Look | None = None) -> str:
     if look.terminal and any(sum(map(_cells, line)) > look.width for line in table):
         upper, lower = _aligned([row[:3] for row in rows]), _aligned([row[3:] for row in rows])
         table = [line for above, below in zip(upper, lower, strict=True) for line in (above, (Piece("    "), *below))]
-    return _paint(table, look)
+    return paint(table, look)
 
 
 def _row(entry: Reported) -> Line:
@@ -182,7 +128,7 @@ def _row(entry: Reported) -> Line:
     role = FATE_ROLES[task.fate]
     paths = f" ({', '.join(path.value for path in task.paths)})" if task.paths else ""
     return (
-        Piece(_place(task.path, task.span.line, task.span.column)),
+        Piece(place(task.path, task.span)),
         Piece(f"{task.fate.value}{'?' if task.likely else ''}{paths}", role),
         Piece(entry.rule or "-", role if entry.rule else ""),
         Piece(visible(f"{task.call}({task.spawned})")),
@@ -222,12 +168,12 @@ def _aligned(rows: Sequence[Line]) -> list[Line]:
 def tasks_summary(tasks: Sequence[Reported], *, look: Look | None = None) -> str:
     """How many tasks there are, by fate."""
     if not tasks:
-        return _paint([(Piece("Found no tasks."),)], look or Look())
+        return paint([(Piece("Found no tasks."),)], look or Look())
     counts = Counter(entry.task.fate for entry in tasks)
     fates = [Piece(f"{counts[fate]} {fate.value}", FATE_ROLES[fate]) for fate in Fate if counts[fate]]
     files = len({entry.task.path for entry in tasks})
     found = f"Found {_count(len(tasks), 'task')} in {_count(files, 'file')}: "
-    return _paint([(Piece(found), *_enumeration(fates), Piece("."))], look or Look())
+    return paint([(Piece(found), *_enumeration(fates), Piece("."))], look or Look())
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------
@@ -252,23 +198,3 @@ def _rendered(markdown: str, look: Look) -> str:
     console = Console(file=page, force_terminal=True, color_system="standard", width=min(look.width, 100))
     console.print(Markdown(markdown, code_theme="ansi_dark"))
     return page.getvalue()
-
-
-# -- colour --------------------------------------------------------------------------------------------------------
-
-
-def _paint(lines: Iterable[Line], look: Look) -> str:
-    return "".join(f"{_paint_line(line) if look.color else _plain_line(line)}\n" for line in lines)
-
-
-def _plain_line(line: Line) -> str:
-    return "".join(piece.text for piece in line).rstrip()
-
-
-def _paint_line(line: Line) -> str:
-    stretches = (
-        (role, "".join(piece.text for piece in same)) for role, same in groupby(line, lambda piece: piece.role)
-    )
-    return "".join(
-        STYLES[role].render(text, color_system=ColorSystem.STANDARD) if role else text for role, text in stretches
-    )

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Diagnostic, Level
 from leaklint.model.facts import ModuleFacts, Unparsable
-from leaklint.model.fate import Fate, Task
+from leaklint.model.fate import Fate, Task, Unclosed
 
 __all__ = ["SECTIONS", "BadRuleError", "Complaint", "Rule", "Subject", "all_rules", "find_rule", "nearest_rule"]
 
@@ -49,6 +49,8 @@ class Subject:
     """None when the file cannot be parsed."""
     unparsable: Unparsable | None
     tasks: tuple[Task, ...]
+    unclosed: tuple[Unclosed, ...]
+    """The objects that own tasks and that nothing ends."""
     complaints: tuple[Complaint, ...]
     """About comments that silence nothing; known only after the other rules have run."""
 

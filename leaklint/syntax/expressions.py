@@ -41,6 +41,7 @@ class Expressions(ABC, Positions):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self.scopes: list[Scope] = []
+        self.words: list[set[str]] = [set()]
         self.generators: list[bool] = []
         self.depth = 0
 
@@ -63,7 +64,7 @@ class Expressions(ABC, Positions):
         match node:
             case ast.Name(id=name):
                 path = resolve(name, self.scopes)
-                return code.Name(name, span) if path is None else code.Global(path, name, span)
+                return code.Name(self.word(name), span) if path is None else self.global_(path, name, span)
             case ast.Attribute(value=value, attr=attr):
                 return self.attribute(self.expr(value), attr, span)
             case ast.Constant(value=value):
@@ -82,6 +83,8 @@ class Expressions(ABC, Positions):
             case ast.Starred(value=value):
                 return code.Starred(self.expr(value))
             case ast.Subscript(value=value, slice=index):
+                if isinstance(index, ast.Constant) and isinstance(index.value, str):
+                    self.word(index.value)
                 return code.Subscript(self.expr(value), self.expr(index), span)
             case ast.List(elts=elts) | ast.Tuple(elts=elts) | ast.Set(elts=elts) if len(elts) > MOST_ITEMS:
                 return code.Opaque(self.exprs(item for item in elts if not isinstance(item, ast.Constant)), span)
@@ -124,8 +127,17 @@ class Expressions(ABC, Positions):
     def attribute(self, value: Expr, attr: str, span: Span) -> Expr:
         """Attributes of an import or a class lead to a dotted path; those of a value of this module do not."""
         if isinstance(value, code.Global) and not self.is_variable(value.path):
-            return code.Global(canonical(f"{value.path}.{attr}"), f"{value.text}.{attr}", span)
-        return code.Attribute(value, attr, span)
+            return self.global_(canonical(f"{value.path}.{attr}"), f"{value.text}.{attr}", span)
+        return code.Attribute(value, self.word(attr), span)
+
+    def global_(self, path: str, text: str, span: Span) -> code.Global:
+        self.word(path.rpartition(".")[2])
+        return code.Global(self.word(path), text, span)
+
+    def word(self, text: str) -> str:
+        """Notes a word of the innermost scope."""
+        self.words[-1].add(text)
+        return text
 
     def is_variable(self, path: str) -> bool:
         module = self.scopes[0]

@@ -37,8 +37,10 @@ class Scope:
     definitions: dict[str, str] = field(default_factory=dict)
     declared_global: set[str] = field(default_factory=set)
     declared_nonlocal: set[str] = field(default_factory=set)
-    stars: list[str] = field(default_factory=list)
-    """The modules of which all names are imported, as far as the catalogue knows them."""
+    stars: dict[str, bool] = field(default_factory=dict)
+    """The modules of which all names are imported, and whether the catalogue knows them."""
+    public: set[str] | None = None
+    """The names that `__all__` is said to hold."""
     free: set[str] = field(default_factory=set)
 
 
@@ -49,7 +51,9 @@ def scan(body: Sequence[ast.AST], kind: str, qualname: str, *, package: str) -> 
     """
     scope = Scope(kind, qualname)
     assigned: dict[str, list[ast.expr | None]] = {}
-    for node in _own_nodes(body):
+    for node in own_nodes(body):
+        if kind == "module" and (said := _in_all(node)) is not None:
+            scope.public = (scope.public or set()) | said
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 scope.bound.add(name)
@@ -67,8 +71,7 @@ def scan(body: Sequence[ast.AST], kind: str, qualname: str, *, package: str) -> 
                 base = _absolute(module, level, package)
                 for alias in names:
                     if alias.name == "*":
-                        if canonical(f"{base}.").rpartition(".")[0] in _KNOWN_MODULES and base not in scope.stars:
-                            scope.stars.append(base)
+                        scope.stars[base] = canonical(f"{base}.").rpartition(".")[0] in _KNOWN_MODULES
                     else:
                         # `from compat import asyncio` is a detour to the module itself
                         found = "asyncio" if alias.name == "asyncio" and not level else f"{base}.{alias.name}"
@@ -121,16 +124,30 @@ def resolve(name: str, scopes: Sequence[Scope]) -> str | None:
         return module.definitions[name]
     if name in module.bound or any(name in scope.declared_global for scope in scopes):
         return f"{module.qualname}.{name}"
-    for star in module.stars:
-        if canonical(f"{star}.{name}") in CATALOG:
+    for star, known in module.stars.items():
+        if known and canonical(f"{star}.{name}") in CATALOG:
             return canonical(f"{star}.{name}")
     return f"builtins.{name}"
 
 
+def _in_all(node: ast.AST) -> set[str] | None:
+    """The names that a statement puts into `__all__`; None for any other statement."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.AugAssign(target=ast.Name(id="__all__")):
+            return {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+        case ast.AnnAssign(target=ast.Name(id="__all__"), value=ast.expr() as value):
+            return {each.value for each in ast.walk(value) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+    return None
+
+
 def _absolute(module: str | None, level: int, package: str) -> str:
+    """The dotted path of the module in a `from` clause; one that leads out of the outermost package keeps its dots."""
     if not level:
         return module or ""
-    parts = package.split(".")
+    parts = package.split(".") if package else []
+    above = level - 1 - len(parts)
+    if above >= 0:
+        return "." * (above + 1) + (module or "")
     base = parts[: len(parts) - (level - 1)]
     return ".".join([*base, *([module] if module else [])])
 
@@ -148,7 +165,7 @@ def _dotted(node: ast.expr | None) -> str | None:
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
-def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """The nodes of a scope; of scopes within only the node itself, its decorators, defaults and bases."""
     stack = list(body)[::-1]
     while stack:

@@ -39,9 +39,9 @@ class Source:
     """The `# leaklint: ...` comments, in order."""
 
 
-def mentions_spawn(data: bytes) -> bool:
-    """Whether a file holds a word without which it cannot spawn a task."""
-    return any(word in data for word in SPAWN_WORDS)
+def mentions_spawn(data: bytes, words: tuple[bytes, ...] = SPAWN_WORDS) -> bool:
+    """Whether a file holds one of the words without which it cannot spawn a task (see `Catalog.words`)."""
+    return any(word in data for word in words)
 
 
 def read_source(data: bytes, *, path: str) -> Source | Unparsable:

@@ -22,13 +22,14 @@ import asyncio
 import heapq
 import itertools
 import warnings
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from generative.loop import PROGRAM, Child, Loop, Task, silent
+from generative.instrument import Loader, Place, Watcher, instrument
+from generative.ledger import Closing, Ledger, Mark
+from generative.loop import PROGRAM, Child, Loop, State, Task, sight, silent
 
 T = TypeVar("T")
 
@@ -39,17 +40,6 @@ CANCELLATION = "host is cancelled"
 
 class Failure(Exception):
     """What a step, call or task raises; no handler of the host names it."""
-
-
-class State(str, Enum):
-    """A task at the moment its host ends."""
-
-    ENDED = "has ended"
-    LEFT = "is left running"
-    CANCELLED = "is left running, cancelled"
-    INTERRUPTED = "is left running, cancelled as the host was"
-    """Cancelled, and the host ends because it is cancelled itself (or by an error on top of that, if the task was
-    cancelled first)."""
 
 
 class Sighting(NamedTuple):
@@ -69,6 +59,9 @@ class Run(NamedTuple):
     end: str
     """How the host ended: `returns`, `is cancelled`, or `raises X`."""
     sightings: tuple[Sighting, ...]
+    marks: tuple[Mark, ...] = ()
+    """Every task when it left its last hands, if the program is watched."""
+    closings: tuple[Closing, ...] = ()
 
     def __str__(self) -> str:
         states = [f"task {seen.site} {seen.state.value}" for seen in self.sightings]
@@ -80,6 +73,8 @@ class Exploration(NamedTuple):
     exhaustive: bool
     """Every path was run to its end (loops for a few rounds): none was left out, and none failed by a slip of the
     program, such as a name without a value."""
+    places: tuple[Place, ...] = ()
+    """The calls that may give a task, by the numbers of which routes are made."""
 
     def seen(self, site: int) -> Iterator[tuple[Run, Sighting]]:
         """Every task that was spawned at a site, with the run it belongs to."""
@@ -94,24 +89,39 @@ class Exploration(NamedTuple):
         return {sighting.state for _, sighting in self.seen(site)}
 
 
-def explore(
-    source: str, *, cancellations: int = 1, items: int = 2, max_runs: int = 1000, max_decisions: int = 30
-) -> Exploration:
-    """Runs `async def host(env)` of a module along every path, at most `max_runs` of them.
+def explore(source: str, **limits: int) -> Exploration:
+    """Runs `async def host(env)` of a module along every path.
 
-    In each run the host is cancelled at most as often as `cancellations` says, and `env.batch()` gives at most `items`.
-
-    A run that would make more than `max_decisions` decisions, or that waits for ever, is cut off and not counted.
+    `limits` are those of `Limits`. A run that would make more than `max_decisions` decisions, or that waits for ever,
+    is cut off and not counted.
     """
     namespace: dict[str, Any] = {"print": silent}
     exec(compile(source, PROGRAM, "exec"), namespace)
+    return _explore(source, lambda _env: namespace["host"], (), Limits(**limits))
+
+
+def explore_project(sources: Mapping[str, str], **limits: int) -> Exploration:
+    """Runs `async def host(env)` of the first of several modules along every path, and marks what becomes of the tasks
+    in every function. `sources` has the modules by their dotted names; `limits` are those of `Limits`.
+
+    After a run in which the host has returned, one of the ends of what still keeps a running task is called.
+    """
+    codes, places = instrument(sources)
+
+    def load(env: Environment) -> Host:
+        loader = Loader(codes, Watcher(env.ledger.call, env.ledger.function))
+        env.ledger.modules = loader.modules.values()
+        return loader.load(next(iter(sources))).host
+
+    return _explore("\n".join(sources.values()), load, places, Limits(**limits))
+
+
+def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Place], limits: Limits) -> Exploration:
     conditions = Conditions(
-        errors=(Failure, *(error for error in (ValueError, asyncio.TimeoutError) if error.__name__ in source)),
-        hasty=".done()" in source or ".cancel()" in source,
-        mixed=any(word in source for word in ("{", "set(", "pending")),
-        cancellations=cancellations,
-        items=items,
-        max_decisions=max_decisions,
+        errors=(Failure, *(error for error in (ValueError, asyncio.TimeoutError) if error.__name__ in text)),
+        hasty=".done()" in text or ".cancel()" in text,
+        mixed=any(word in text for word in ("{", "set(", "pending")),
+        limits=limits,
     )
     paths: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
     order = itertools.count(1)
@@ -122,10 +132,10 @@ def explore(
         # `as_completed` that is left early drops coroutines which were never awaited.
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            while paths and tried < max_runs:
+            while paths and tried < limits.max_runs:
                 surprises, _, path = heapq.heappop(paths)
                 env = Environment(loop, path, conditions)
-                run = env.run(namespace["host"])
+                run = env.run(load(env))
                 tried += 1
                 if env.slipped:
                     slipped = True
@@ -135,7 +145,19 @@ def explore(
                     heapq.heappush(paths, (surprises + 1, next(order), taken))
         finally:
             loop.close()
-    return Exploration(tuple(runs), exhaustive=not paths and not slipped)
+    return Exploration(tuple(runs), not paths and not slipped, tuple(places))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far the explorer goes."""
+
+    cancellations: int = 1
+    """How often the host is cancelled in a run."""
+    items: int = 2
+    """How many `env.batch()` gives."""
+    max_runs: int = 1000
+    max_decisions: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +170,7 @@ class Conditions:
     """Tasks may end before anybody waits for them; it makes a difference to a host that asks them or cancels them."""
     mixed: bool
     """The members of a set may come in the other order; it makes a difference to a host that goes through one."""
-    cancellations: int
-    items: int
-    max_decisions: int
+    limits: Limits
 
 
 class _Decision(NamedTuple):
@@ -182,12 +202,14 @@ class Environment:
         self._loop = loop
         self._path = path
         self._conditions = conditions
+        self._limits = conditions.limits
         self._children: list[Child] = []
         self._host: asyncio.Task[None] | None = None
         self._step: asyncio.Future[bool] | None = None
         self._more = MORE
         self._backward = False
-        self._cancellations = 0
+        self.ledger = Ledger()
+        self._closing = False
         self._run: Run | None = None
         self._over = False
 
@@ -232,7 +254,7 @@ class Environment:
         return answer
 
     def batch(self) -> range:
-        numbers = (*range(1, self._conditions.items + 1), 0)
+        numbers = (*range(1, self._limits.items + 1), 0)
         return range(self._answer("batch", {f"gives {number}": number for number in numbers}))
 
     # -- the host and its tasks
@@ -243,23 +265,42 @@ class Environment:
 
     async def _watch(self, host: Host) -> None:
         """Runs the host and looks at its tasks before anything else can run."""
-        end = "returns"
-        try:
-            await host(self)
-        except asyncio.CancelledError:
-            end = "is cancelled"
-        except (Failure, ValueError, asyncio.TimeoutError) as error:
-            end = f"raises {type(error).__name__}"
-        except Exception:  # noqa: BLE001 - a NameError or the like: the program is at fault, the run does not count
-            self.slipped = not self._over
+        end = await self._outcome(host(self))
+        if self._over:
+            return
+        children = [child for child in self._children if child.task is not None]
+        cancelled = self.ledger.cancellations > 0
+        sightings = [
+            Sighting(child.site, sight(child, end, host_cancelled=cancelled), child.waited, child.blurred)
+            for child in children
+        ]
+        if end == "returns" and not cancelled:
+            await self._close()
         if not self._over:
-            children = [child for child in self._children if child.task is not None]
-            sightings = [_sight(child, end, host_cancelled=self._cancellations > 0) for child in children]
-            self._run = Run(tuple(decision.text for decision in self.decisions), end, tuple(sightings))
+            decisions = tuple(decision.text for decision in self.decisions)
+            self._run = Run(decisions, end, tuple(sightings), self.ledger.marks, tuple(self.ledger.closings))
             self._stop()
 
+    async def _outcome(self, awaitable: Awaitable[object]) -> str:
+        try:
+            await awaitable
+        except asyncio.CancelledError:
+            return "is cancelled"
+        except (Failure, ValueError, asyncio.TimeoutError) as error:
+            return f"raises {type(error).__name__}"
+        except Exception:  # noqa: BLE001 - a NameError or the like: the program is at fault, the run does not count
+            self.slipped = not self._over
+        return "returns"
+
+    async def _close(self) -> None:
+        """Calls one of the ends of what still keeps a running task."""
+        if ends := list(self.ledger.ends()):
+            self._closing = True
+            _, end = ends[self._decide("then", [name for name, _ in ends])]
+            await self._outcome(_call(end))
+
     def _stop(self) -> None:
-        self._over = True
+        self._over = self.ledger.over = True
         self._loop.stop()
 
     def _spawn(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
@@ -297,7 +338,7 @@ class Environment:
             raise asyncio.CancelledError
 
     def _clean_up(self, host: asyncio.Task[None]) -> None:
-        self._over = True
+        self._over = self.ledger.over = True
         while pending := [task for task in (host, *self._tasks) if not task.done()]:
             for task in pending:
                 task.cancel()
@@ -324,7 +365,7 @@ class Environment:
     def _on_idle(self, timeout: float | None) -> None:
         """Makes one thing happen; cuts the run off if nothing can, or if it has gone on for too long."""
         events = list(self._events(timeout))
-        if not events or len(self.decisions) >= self._conditions.max_decisions:
+        if not events or len(self.decisions) >= self._limits.max_decisions:
             self._stop()
             return
         names = [name for name, _ in events]
@@ -342,28 +383,23 @@ class Environment:
                     yield from _endings(child.name, child.gate, self._conditions.errors)
             if timeout is not None:
                 yield "time-out", partial(self._loop.advance, timeout)
-        if self._cancellations < self._conditions.cancellations:
+        if self.ledger.cancellations < self._limits.cancellations and not self._closing:
             yield CANCELLATION, self._cancel_host
 
     def _cancel_host(self) -> None:
         assert self._host is not None
-        self._cancellations += 1
+        self.ledger.cancellations += 1
         self._host.cancel()
         for child in self._children:
             child.cancelled_before_host = child.cancelled
+
+
+async def _call(end: Callable[[], Awaitable[object] | None]) -> None:
+    if (awaitable := end()) is not None:
+        await awaitable
 
 
 def _endings(name: str, future: asyncio.Future[bool], errors: Sequence[type[Exception]]) -> Iterator[Event]:
     yield f"{name} returns", partial(future.set_result, True)
     for error in errors:
         yield f"{name} raises {error.__name__}", partial(future.set_exception, error())
-
-
-def _sight(child: Child, end: str, *, host_cancelled: bool) -> Sighting:
-    state = State.LEFT
-    if child.ended:
-        state = State.ENDED
-    elif child.cancelled:
-        interrupted = end == "is cancelled" or (child.cancelled_before_host and end != "returns") or child.abandoned
-        state = State.INTERRUPTED if host_cancelled and interrupted else State.CANCELLED
-    return Sighting(child.site, state, child.waited, child.blurred)

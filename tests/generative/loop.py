@@ -7,14 +7,26 @@ import selectors
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 PROGRAM = "<program>"
 """The file name of the program under test."""
 
 
+class State(str, Enum):
+    """A task at the moment its host ends."""
+
+    ENDED = "has ended"
+    LEFT = "is left running"
+    CANCELLED = "is left running, cancelled"
+    INTERRUPTED = "is left running, cancelled as the host was"
+    """Cancelled, and the host ends because it is cancelled itself (or by an error on top of that, if the task was
+    cancelled first)."""
+
+
 def silent(*_values: object) -> None:
-    """The `print` of the programs, which may also be the callback of a task and is no waiting then."""
+    """The `print` of the programs."""
 
 
 class Idle(selectors.SelectSelector):
@@ -134,10 +146,21 @@ class Task(asyncio.Task[None]):
 
     def add_done_callback(self, callback: Callable[[Any], object], /, **options: Any) -> None:
         self.child.asked()
-        self.waiters += callback is not silent
+        # What the program itself wants called back is no waiting.
+        self.waiters += sys._getframe(1).f_code.co_filename != PROGRAM
         super().add_done_callback(callback, **options)
 
     def remove_done_callback(self, callback: Callable[[Any], object], /) -> int:
         removed = super().remove_done_callback(callback)
         self.waiters -= removed
         return removed
+
+
+def sight(child: Child, end: str, *, host_cancelled: bool = False) -> State:
+    """The state of a task when a function ends, in one of the ways `returns`, `is cancelled` and `raises X`."""
+    if child.ended:
+        return State.ENDED
+    if not child.cancelled:
+        return State.LEFT
+    interrupted = end == "is cancelled" or (child.cancelled_before_host and end != "returns") or child.abandoned
+    return State.INTERRUPTED if host_cancelled and interrupted else State.CANCELLED

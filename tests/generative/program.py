@@ -1,9 +1,11 @@
-"""Small asynchronous functions: a tree of statements, its source text, and where its spawns stand."""
+"""Small asynchronous programs: a tree of statements, its source text, and where its spawns stand."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,6 +52,27 @@ class Program:
         return self.source
 
 
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A program of several modules."""
+
+    modules: tuple[tuple[str, Block], ...]
+    """Dotted names with what stands in them; the first defines `async def host(env)`."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The text of the modules, spawns numbered throughout from 1."""
+        numbers = itertools.count(1)
+        texts = {name: "\n".join(written(block, "")) + "\n" for name, block in self.modules}
+        return {
+            name: re.sub(r"env\.child\(\)", lambda _: f"env.child({next(numbers)})", text)
+            for name, text in texts.items()
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(f"# {name}\n{source}" for name, source in self.sources.items())
+
+
 class Site(NamedTuple):
     """Where a spawn stands; line and column count from 1."""
 
@@ -76,3 +99,13 @@ def written(block: Block, indent: str) -> Iterator[str]:
             for part in statement.parts:
                 yield indent + part.header
                 yield from written(part.body, indent + "    ")
+
+
+def lines(*texts: str) -> Block:
+    """A block of simple statements."""
+    return tuple(Line(text) for text in texts)
+
+
+def compound(*parts: tuple[str, Block]) -> Block:
+    """A block of one compound statement."""
+    return (Compound(tuple(Part(*part) for part in parts)),)

@@ -52,9 +52,7 @@ def _made_here(name: str, function: code.Function) -> Expr | None:
 
 def is_set_elsewhere(signal: Expr, frame: Frame) -> bool:
     """Whether the function, or one nested in it, sets an event or future in more than one place."""
-    inside = f"{frame.function.qualname}."
-    everything = (scope for module in frame.shared.program.modules for scope in module.functions)
-    scopes = [s for s in everything if s is frame.function or s.qualname.startswith(inside)]
+    scopes = frame.shared.program.inside(frame.function)
     setters = (node for scope in scopes for node in walk(scope.body, code.Attribute) if node.attr in SETTING)
     return sum(text(node.value) == text(signal) for node in setters) > 1
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from leaklint.analysis.interpreter import library
+from leaklint.analysis.interpreter.births import birth, is_birth
 from leaklint.analysis.interpreter.callbacks import containers_of, is_set_elsewhere, set_by_callback
 from leaklint.analysis.interpreter.called import Called
-from leaklint.analysis.interpreter.containers import add, container_method
+from leaklint.analysis.interpreter.containers import add, container_method, give
 from leaklint.analysis.interpreter.frame import Frame, bind
-from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant
+from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant, known_arguments
+from leaklint.analysis.interpreter.objects import owner_method, record
 from leaklint.analysis.interpreter.state import (
     DEFERRED,
     ESCAPED,
@@ -21,6 +23,7 @@ from leaklint.analysis.interpreter.state import (
     Empty,
     Handle,
     Holder,
+    Owner,
     Place,
     Ref,
     Result,
@@ -39,7 +42,7 @@ from leaklint.analysis.kinds import last_name
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import (
     ADDING,
-    CATALOG,
+    BASE,
     EXPLORING,
     HARMLESS_METHODS,
     LOGGING,
@@ -58,6 +61,9 @@ from leaklint.model.fate import PathKind
 from leaklint.model.walk import text, walk
 
 _CONSUMING = (Role.SPAWN, Role.GATHER, Role.WAIT, Role.WAIT_FOR, Role.SHIELD, Role.AS_COMPLETED, Role.RUN)
+_SPAWNS = (Role.SPAWN, Role.SPAWN_OWNED, Role.SPAWN_KEPT, Role.SPAWN_DROPPED)
+_TAKING = (Role.DEFER, Role.END_HOOK, Role.RESUME_HOOK, Role.OWNER, Role.OBJECT)
+"""The roles of what may take the task, or something that cancels it, out of sight."""
 _CONSUMING_METHODS = LOOP_RUNS | SPAWN_LIKE
 _STACK_METHODS = ("callback", "push_async_callback")
 
@@ -67,7 +73,7 @@ def call(expr: code.Call, state: State, trail: Trail, frame: Frame, *, consumed:
     results: list[Result] = []
     consuming = frame.role(expr.func) in _CONSUMING or expr is frame.spawn or last_name(expr.func) in _CONSUMING_METHODS
     for called in _evaluated(expr, state, trail, frame, consuming=consuming, consumed=consumed):
-        if expr is frame.spawn and called.state.status is Status.UNBORN:
+        if is_birth(expr, called.state, frame):
             results += birth(called.result()[0], frame)
         else:
             results += _dispatch(called, frame)
@@ -106,14 +112,14 @@ def _dispatch(called: Called, frame: Frame) -> list[Result]:
             target = code.Attribute(owner, attr, called.expr.span)
             return assign(target, called.args[2], called.state, called.trail, frame)
     if isinstance(func, code.Global):
-        entry = CATALOG.get(func.path)
-        if entry is not None and entry.role is not Role.DEFER:
-            return _library(entry.role, called, frame)
+        role = frame.role(func)
+        if role is not None and role not in _TAKING:
+            return _library(role, called, frame)
         if func.path in frame.shared.program.functions:
             return _function(frame.shared.program.functions[func.path], called, frame, bound_method=False)
         if func.path in frame.shared.program.classes:
             return _construct(func.path, called, frame)
-        if entry is not None:
+        if role is Role.DEFER:
             return called.result()
         if "." in func.text:
             return _method_call(func.path.rpartition(".")[2], called, frame)
@@ -125,6 +131,8 @@ def _dispatch(called: Called, frame: Frame) -> list[Result]:
         return _function(called.receiver.function, called, frame, bound_method=False)
     elif isinstance(called.receiver, Cancel):
         return [_cancel(called, frame)]
+    elif isinstance(called.receiver, Owner):
+        return [called.result()[0]._replace(state=called.state.ended())]
     return unknown(called, frame)
 
 
@@ -133,15 +141,17 @@ def _dispatch(called: Called, frame: Frame) -> list[Result]:
 
 def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
     held = called.held
+    if role in _SPAWNS and (held is not None or any(isinstance(v, Coroutine | Closure) for v in called.values)):
+        return _spawn(called, frame)
     match role:
-        case Role.SPAWN if held is not None or any(isinstance(v, Coroutine | Closure) for v in called.values):
-            return _spawn(called, frame)
         case Role.GATHER if held is not None:
             return called.result(library.gather(called))
         case Role.WAIT if held is not None:
             return called.result(library.wait(called))
         case Role.WAIT_FOR if called.args:
             return called.result(library.wait_for(called))
+        case Role.CANCEL_AND_WAIT if held is not None:
+            return [_cancel(called, frame)._replace(value=Waiter())]
         case Role.SHIELD if called.args:
             return called.result(library.shield(called.args[0]))
         case Role.AS_COMPLETED if held is not None:
@@ -180,7 +190,9 @@ def _run(called: Called, frame: Frame) -> list[Result]:
     """`run_until_complete(t)` and its like wait without being cancellable."""
     held = called.args[0] if called.args else None
     if isinstance(held, Coroutine):
-        followed = call_inline(held.function, held.bindings, called.result()[0], called.expr.span, frame)
+        followed = call_inline(
+            held.function, held.bindings, called.result()[0], called.expr.span, frame, known=held.known
+        )
         if followed is not None:
             return followed
     if isinstance(held, Handle | Waiter):
@@ -209,6 +221,8 @@ def _partial(called: Called, frame: Frame) -> list[Result]:
 
 def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
     receiver = called.receiver
+    if isinstance(receiver, Owner):
+        return owner_method(attr, receiver, called, frame)
     if isinstance(receiver, Handle) and (found := _handle_method(attr, called, frame)):
         return found
     if isinstance(receiver, Waiter) and attr == "cancel":
@@ -219,6 +233,8 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
         return called.result(element_of(receiver))
     if holds(receiver) and (found := container_method(attr, called, frame)):
         return found
+    if known := _known_method(attr, called, frame):
+        return known
     function = resolved(called.expr.func, frame.function, frame.shared.kinds)
     if function is not None:
         return _function(function, called, frame, bound_method=True)
@@ -240,6 +256,16 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
     return unknown(called, frame)
 
 
+def _known_method(attr: str, called: Called, frame: Frame) -> list[Result] | None:
+    """A method of a class of which the catalogue or the configuration speaks."""
+    kinds = frame.shared.kinds
+    if called.held is None and attr not in kinds.catalog.spawn_names:
+        return None
+    if kinds.role_of_callee(called.expr.func, frame.function) in _SPAWNS:
+        return _library(Role.SPAWN, called, frame)
+    return give(called, frame)
+
+
 def _handle_method(attr: str, called: Called, frame: Frame) -> list[Result] | None:
     match attr:
         case "cancel":
@@ -259,11 +285,6 @@ def _handle_method(attr: str, called: Called, frame: Frame) -> list[Result] | No
         case "get_loop" | "get_stack" | "print_stack" | "uncancel" | "cancelling":
             return called.result()
     return None
-
-
-def birth(point: Result, frame: Frame) -> list[Result]:
-    """The two outcomes of the followed spawn: this is the task to follow, or it is another turn's."""
-    return [point, Result(point.state.with_status(Status.RUNNING), point.trail, frame.born)]
 
 
 def _signalled(called: Called, frame: Frame) -> Result:
@@ -300,6 +321,8 @@ def _push(called: Called, frame: Frame) -> list[Result] | None:
     first = called.args[0]
     target = called.expr.args[0]
     value: Value | None = None
+    if isinstance(first, Owner):
+        return None
     if isinstance(first, Cancel):
         value = first
     elif isinstance(first, Closure):
@@ -333,10 +356,12 @@ def _function(function: code.Function, called: Called, frame: Frame, *, bound_me
     bindings = _bindings(function, called.args, called, bound_method=bound_method and not static)
     relevant = called.held is not None or is_relevant(function, called.state, frame)
     if function.is_async and not function.is_generator:
-        return called.result(Coroutine(function, bindings) if relevant else None)
+        known = known_arguments(function, called.expr)
+        return called.result(Coroutine(function, bindings, known) if relevant else None)
     if not relevant or function.is_generator:
         return unknown(called, frame, raises=not cannot_fail(function, frame))
-    followed = call_inline(function, bindings, called.result()[0], called.expr.span, frame)
+    known = known_arguments(function, called.expr)
+    followed = call_inline(function, bindings, called.result()[0], called.expr.span, frame, known=known)
     return followed if followed is not None else unknown(called, frame)
 
 
@@ -347,26 +372,7 @@ def _construct(path: str, called: Called, frame: Frame) -> list[Result]:
     init = frame.shared.program.method(path, "__init__")
     if init is not None:
         return _function(init, called, frame, bound_method=True)
-    names = [
-        target.id
-        for ancestor in reversed(frame.shared.program.ancestors(path))
-        if ancestor in frame.shared.program.classes
-        for statement in frame.shared.program.classes[ancestor].body.body
-        if isinstance(statement, code.Assign) and statement.annotation is not None
-        for target in statement.targets
-        if isinstance(target, code.Name)
-    ]
-    given = [*zip(names, called.args, strict=False)]
-    given += [(k.name or "", v) for k, v in zip(called.expr.keywords, called.keywords, strict=True)]
-    state, trail = called.state, called.trail
-    for name, value in given:
-        if holds(value) and name in names:
-            trail = (*trail, frame.step(called.expr.span, f"kept in `{path.rpartition('.')[2]}.{name}`"))
-            state = bind(state, field(path, name), value)
-    if state is called.state:
-        return unknown(called, frame)
-    frame.leave(Way.EXCEPTION, called.state, called.trail, called.expr.span)
-    return [Result(state, trail, None)]
+    return record(path, called, frame) or unknown(called, frame)
 
 
 # -- everything else --------------------------------------------------------------------------------------------------
@@ -389,24 +395,40 @@ def unknown(called: Called, frame: Frame, *, raises: bool = True) -> list[Result
     return [Result(state, trail, None)]
 
 
-def cannot_fail(function: code.Function, frame: Frame, depth: int = 2) -> bool:
+def cannot_fail(function: code.Function, frame: Frame) -> bool:
     """Whether a function of the program plainly raises nothing: it only makes calls that cannot fail."""
-    if depth == 0 or any(True for _ in walk(function.body, (code.Raise, code.Await, code.Yield, code.Assert))):
+    known = frame.shared.harmless
+    if function.qualname not in known:
+        known[function.qualname] = False  # one that calls itself may end in no other way
+        known[function.qualname] = _cannot_fail(function, frame)
+    return known[function.qualname]
+
+
+def _cannot_fail(function: code.Function, frame: Frame) -> bool:
+    if any(True for _ in walk(function.body, (code.Raise, code.Await, code.Yield, code.Assert))):
         return False
-    inner = Frame(frame.shared, function)
     for call in walk(function.body, code.Call):
-        if not _is_harmless(call.func):
-            callee = resolved(call.func, inner.function, inner.shared.kinds)
-            if callee is None or callee is function or not cannot_fail(callee, inner, depth - 1):
+        if not _is_harmless(call.func) and not _is_plain_class(call.func, frame):
+            callee = resolved(call.func, function, frame.shared.kinds)
+            makes_coroutine = callee is not None and (callee.is_async or callee.is_generator)
+            if callee is None or not (makes_coroutine or cannot_fail(callee, frame)):
                 return False
     return True
+
+
+def _is_plain_class(func: Expr, frame: Frame) -> bool:
+    """Whether a class of the program is called that runs no code of its own when an object is made."""
+    program = frame.shared.program
+    if not isinstance(func, code.Global) or func.path not in program.classes:
+        return False
+    return not any(program.method(func.path, name) for name in ("__init__", "__new__", "__post_init__"))
 
 
 def _is_harmless(func: Expr) -> bool:
     if isinstance(func, code.Attribute):
         return func.attr in HARMLESS_METHODS or func.attr in LOOP_DEFERS
     if isinstance(func, code.Global):
-        return func.path in CATALOG or ("." in func.text and last_name(func) in LOGGING)
+        return BASE.role(func.path) is not None or ("." in func.text and last_name(func) in LOGGING)
     return False
 
 

@@ -80,10 +80,10 @@ def _remembered(test: Expr, state: State, trail: Trail, frame: Frame) -> Branche
 def _known(test: Expr, point: Result, frame: Frame) -> Branches:
     """Both branches of a condition that nothing is known of, unless this path has decided it before."""
     condition = text(test)
-    if condition not in frame.repeated:
-        return [point], [point]
     known = dict(point.state.assumed).get(condition)
     if known is None:
+        if condition not in frame.repeated:
+            return [point], [point]
         return [_assume(condition, point, outcome=True)], [_assume(condition, point, outcome=False)]
     return ([point], []) if known else ([], [point])
 

@@ -7,16 +7,18 @@ from leaklint.analysis.interpreter.frame import Frame, bind
 from leaklint.analysis.interpreter.inline import hand_over
 from leaklint.analysis.interpreter.state import (
     HANDLE,
+    Handle,
     Holder,
     Items,
     Ref,
     Result,
     State,
     element_of,
+    given_to,
 )
+from leaklint.analysis.kinds import last_name
 from leaklint.catalog import (
     ADDING,
-    CONTAINER_TYPES,
     EMPTYING,
     HARMLESS_METHODS,
     PICKING,
@@ -25,7 +27,6 @@ from leaklint.catalog import (
     VIEWING,
 )
 from leaklint.model import code
-from leaklint.model.code import Expr
 from leaklint.model.walk import text
 
 
@@ -75,7 +76,7 @@ def add(attr: str, called: Called, frame: Frame) -> list[Result] | None:
     state, trail = called.state, called.trail
     if place.scope != "local":
         trail = (*trail, frame.step(called.expr.span, f"kept in `{text(func.value)}`"))
-    elif not _is_own_container(func.value, frame):
+    elif not frame.is_own_container(func.value):
         state, trail = hand_over(state, trail, f"put into `{text(func.value)}`", called.expr.span, frame)
     keyed = attr == "setdefault" or (attr == "update" and isinstance(held, Holder) and held.keyed)
     return [
@@ -83,9 +84,12 @@ def add(attr: str, called: Called, frame: Frame) -> list[Result] | None:
     ]
 
 
-def _is_own_container(expr: Expr, frame: Frame) -> bool:
-    """Whether a local name is bound to a container that the function itself makes."""
-    if not isinstance(expr, code.Name) or frame.is_foreign(expr.id):
-        return False
-    kind = frame.kind(expr)
-    return kind is not None and (kind in CONTAINER_TYPES or kind.startswith(("builtins.", "asyncio.")))
+def give(called: Called, frame: Frame) -> list[Result] | None:
+    """The task is given to an object that waits for it; None when the object is not known to do so."""
+    kinds, func, held = frame.shared.kinds, called.expr.func, called.held
+    owner = kinds.of_receiver(func, frame.function)
+    if owner is None or not isinstance(held, Handle | Holder | Items) or not kinds.is_owner(owner):
+        return None
+    place = given_to(owner, last_name(func.value if isinstance(func, code.Attribute) else func))
+    message = f"passed to `{text(func)}`: `{owner.rpartition('.')[2]}` waits for it"
+    return [Result(bind(called.state, place, held), (*called.trail, frame.step(called.expr.span, message)), None)]

@@ -12,6 +12,7 @@ from leaklint.analysis.interpreter.state import (
     Coroutine,
     Exits,
     Flow,
+    Owner,
     Place,
     Result,
     State,
@@ -42,6 +43,8 @@ def _enter(items: tuple[code.Item, ...], statement: code.With, flow: Flow, frame
         for point in frame.evaluate(item.context, state, trail, consumed=statement.is_async):
             if statement.is_async and not _enters_quietly(item.context):
                 suspend(_span(item.context, statement), point, frame)
+            if isinstance(point.value, Owner):
+                point = Result(point.state.ended(), point.trail, None)  # noqa: PLW2901 - it ends when the block does
             points += assign(item.target, point.value, point.state, point.trail, frame) if item.target else [point]
     with frame.catching() as exits:
         after = _enter(rest, statement, to_flow(points), frame)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from leaklint.analysis.interpreter.calls import birth, call
+from leaklint.analysis.interpreter.births import birth, is_birth
+from leaklint.analysis.interpreter.calls import call
 from leaklint.analysis.interpreter.conditions import branch
 from leaklint.analysis.interpreter.frame import Frame
-from leaklint.analysis.interpreter.inline import await_coroutine
+from leaklint.analysis.interpreter.inline import await_coroutine, call_inline, is_relevant
 from leaklint.analysis.interpreter.state import (
     HANDED,
     HANDLE,
@@ -19,6 +20,8 @@ from leaklint.analysis.interpreter.state import (
     Handle,
     Holder,
     Items,
+    Owner,
+    Record,
     Ref,
     Result,
     State,
@@ -33,6 +36,7 @@ from leaklint.analysis.interpreter.state import (
 )
 from leaklint.analysis.interpreter.storing import assign
 from leaklint.analysis.kinds import path_of, role_of
+from leaklint.analysis.resolve import hooks, is_property, resolved
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -108,10 +112,20 @@ def _attribute(expr: code.Attribute, state: State, trail: Trail, frame: Frame) -
     results = []
     for point in frame.evaluate(expr.value, state, trail):
         value: Value | None
+        if is_birth(expr, point.state, frame):
+            results += birth(point._replace(value=None), frame)
+            continue
         if isinstance(point.value, Handle):
             value = Cancel() if expr.attr == "cancel" else None
+        elif isinstance(point.value, Record):
+            value = dict(point.value.fields).get(expr.attr)
+        elif isinstance(point.value, Owner):
+            value = point.value if expr.attr in point.value.ends else None  # whoever gets the bound method ends it
         elif holds(point.value):
             value = None
+        elif (read := _property(expr, point, frame)) is not None:
+            results += read
+            continue
         else:
             place = frame.place(expr, point.state)
             value = (point.state.get(place) or Ref(place)) if place else None
@@ -119,9 +133,20 @@ def _attribute(expr: code.Attribute, state: State, trail: Trail, frame: Frame) -
     return results
 
 
+def _property(expr: code.Attribute, point: Result, frame: Frame) -> list[Result] | None:
+    """The outcomes of reading a property that may touch the task; None for any other attribute."""
+    if not point.state.alive or expr.attr not in frame.shared.properties:
+        return None
+    function = resolved(expr, frame.function, frame.shared.kinds)
+    if function is None or not is_property(function) or not is_relevant(function, point.state, frame):
+        return None
+    return call_inline(function, (), point._replace(value=None), expr.span, frame)
+
+
 def _subscript(expr: code.Subscript, state: State, trail: Trail, frame: Frame) -> list[Result]:
     results = []
-    for s, t, (base, _) in frame.evaluate_all((expr.value, expr.index), state, trail):
+    for s, t, (found, _) in frame.evaluate_all((expr.value, expr.index), state, trail):
+        base = found.items if isinstance(found, Record) else found
         value: Value | None = None
         match base, expr.index:
             case Items(values=values), code.Constant(value=int(position)) if -len(values) <= position < len(values):
@@ -242,7 +267,7 @@ def suspend(span: Span, point: Result, frame: Frame) -> None:
 def _await(expr: code.Await, state: State, trail: Trail, frame: Frame) -> list[Result]:
     results: list[Result] = []
     for point in frame.evaluate(expr.value, state, trail, consumed=True):
-        if expr is frame.spawn and point.state.status is Status.UNBORN:
+        if is_birth(expr, point.state, frame):
             suspend(expr.span, point, frame)
             results += birth(point, frame)
             continue
@@ -253,6 +278,9 @@ def _await(expr: code.Await, state: State, trail: Trail, frame: Frame) -> list[R
                 results += wait(waiter, point, expr.span, frame)
             case Coroutine() as coroutine:
                 results += await_coroutine(coroutine, point, expr.span, frame)
+            case Owner():
+                suspend(expr.span, point, frame)
+                results.append(point)
             case _:
                 suspend(expr.span, point, frame)
                 if text(expr.value) in frame.cancelled:
@@ -307,7 +335,7 @@ def _yield(expr: code.Yield, state: State, trail: Trail, frame: Frame) -> list[R
         if holds(value):
             state = state.set(HANDED, HANDLE)
             trail = (*trail, frame.step(expr.span, "yielded to the caller"))
-        if Role.FIXTURE not in roles:
+        if Role.FIXTURE not in roles and Role.RESUME_HOOK not in hooks(frame.function, frame.shared.kinds):
             frame.leave(Way.EXCEPTION if Role.CONTEXT_MANAGER in roles else Way.CLOSE, state, trail, expr.span)
         results.append(Result(state, trail, None))
     return results

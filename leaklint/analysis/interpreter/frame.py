@@ -13,7 +13,6 @@ from typing import Protocol
 from leaklint.analysis.interpreter.state import (
     CELL,
     GLOBAL,
-    HANDLE,
     Exits,
     Flow,
     Place,
@@ -28,9 +27,11 @@ from leaklint.analysis.interpreter.state import (
     local,
 )
 from leaklint.analysis.interpreter.state import field as field_place
-from leaklint.analysis.kinds import Kinds, last_name, role_of
+from leaklint.analysis.kinds import Kinds, last_name
 from leaklint.analysis.program import Program
-from leaklint.catalog import ADDING, ALTERING, Role
+from leaklint.analysis.resolve import is_property
+from leaklint.analysis.sites import Site
+from leaklint.catalog import ADDING, ALTERING, CONTAINER_TYPES, Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fate import Step
@@ -68,24 +69,43 @@ class Shared:
     kinds: Kinds
     engine: Engine
     memo: dict[tuple[str, State], Exits | None] = field(default_factory=dict)
+    running: dict[tuple[str, State], Exits] = field(default_factory=dict)
+    """The exits found so far of functions that are being run."""
+    turned_back: set[tuple[str, State]] = field(default_factory=set)
+    """Those of them that were called again meanwhile."""
+    births: dict[tuple[int, frozenset[tuple[str, bool]]], Exits] = field(default_factory=dict)
+    """The exits of functions that return the task, by the site in them and by what is known of their arguments."""
+    harmless: dict[str, bool] = field(default_factory=dict)
+    """By qualified name, whether a function plainly raises nothing."""
     overflow: bool = False
     """Set when a function had too many states to follow them all."""
+
+
+    @cached_property
+    def properties(self) -> frozenset[str]:
+        """The names of the properties of the program."""
+        return frozenset(function.name for function in self.program.functions.values() if is_property(function))
 
 
 @dataclass
 class Frame:
     shared: Shared
     function: code.Function
-    spawn: Expr | None = None
+    site: Site | None = None
     """What gives the followed task: a spawn, or a call that returns one; None when it comes from outside."""
-    born: Value = HANDLE
-    """The value of that expression."""
+    received: set[Place] = field(default_factory=set)
+    """Where the function that returned the task had kept it before."""
     sticky: Place | None = None
     """A place that keeps the task whatever is stored there: a variable of a function that is looked at from outside."""
     stack: tuple[str, ...] = ()
     exits: Exits = field(default_factory=Exits)
     caught: Way = Way.EXCEPTION
     """What a bare `raise` raises again."""
+
+    @property
+    def spawn(self) -> Expr | None:
+        """The expression that gives the task."""
+        return self.site.node if self.site else None
 
     @cached_property
     def path(self) -> str:
@@ -243,7 +263,7 @@ class Frame:
 
     def role(self, expr: Expr) -> Role | None:
         """The catalogue's word on a callee that leads to a dotted path."""
-        return role_of(expr.path) if isinstance(expr, code.Global) else None
+        return self.shared.kinds.role_of(expr.path) if isinstance(expr, code.Global) else None
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -260,8 +280,8 @@ class Frame:
                 return self.global_place(path, state)
             case code.Attribute(value=value, attr=attr):
                 return self.find_field(field_place(self.kind(value), attr), state)
-            case code.Subscript(value=code.Name(id=name), index=code.Constant(value=str(key))) if self.is_foreign(name):
-                return self.find_field(field_place(self.kind(expr.value), f"[{key!r}]"), state)
+            case code.Subscript(value=code.Name(id=name), index=index) if self.is_foreign(name) and key_of(index):
+                return self.find_field(field_place(self.kind(expr.value), f"[{key_of(index)}]"), state)
             case code.Subscript(value=value):
                 return self.place(value, state)
         return None
@@ -269,6 +289,13 @@ class Frame:
     def is_foreign(self, name: str) -> bool:
         """Whether a name is a parameter that nothing says to be a container of the function's own."""
         return any(param.name == name for param in self.function.params)
+
+    def is_own_container(self, expr: Expr) -> bool:
+        """Whether a local name is bound to a container that the function itself makes."""
+        if not isinstance(expr, code.Name) or self.is_foreign(expr.id):
+            return False
+        kind = self.kind(expr)
+        return kind is not None and (kind in CONTAINER_TYPES or kind.startswith(("builtins.", "asyncio.")))
 
     def global_place(self, path: str, state: State) -> Place:
         prefix, _, attr = path.rpartition(".")
@@ -305,6 +332,16 @@ class Frame:
             self.exits = outer
 
 
+def key_of(index: Expr) -> str | None:
+    """A key that means the same wherever it is written: a string, or a global name."""
+    match index:
+        case code.Constant(value=str(key)):
+            return repr(key)
+        case code.Global(path=path):
+            return path
+    return None
+
+
 def bind(state: State, place: Place, value: Value | None) -> State:
     """Stores a value; conditions on that name are open again."""
     state = state.set(place, value)
@@ -316,10 +353,14 @@ def assume_value(target: Expr, value: Expr, state: State, frame: Frame) -> State
     """`started = True`, `conn = None`: what the conditions on that name will be."""
     if not isinstance(target, code.Name) or not isinstance(value, code.Constant) or value.value is ...:
         return state
-    name, is_none = target.id, value.value is None
-    outcomes = {name: bool(value.value), f"{name} is None": is_none, f"{name} is not None": not is_none}
-    known = {(condition, outcome) for condition, outcome in outcomes.items() if condition in frame.repeated}
+    known = {outcome for outcome in outcomes_of(target.id, value.value) if outcome[0] in frame.repeated}
     return replace(state, assumed=state.assumed | known) if known else state
+
+
+def outcomes_of(name: str, value: object) -> tuple[tuple[str, bool], ...]:
+    """What the conditions on a name are that has a constant value."""
+    is_none = value is None
+    return ((name, bool(value)), (f"{name} is None", is_none), (f"{name} is not None", not is_none))
 
 
 def handle_words(function: code.Function, spawn: Expr) -> set[str]:

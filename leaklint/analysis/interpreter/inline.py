@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.interpreter.frame import DEEPEST_CALL, Frame
+from leaklint.analysis.interpreter.frame import DEEPEST_CALL, Frame, outcomes_of
 from leaklint.analysis.interpreter.state import (
     CELL,
     DEFERRED,
@@ -26,11 +26,15 @@ from leaklint.analysis.interpreter.state import (
     is_kept,
     local,
 )
-from leaklint.analysis.kinds import receiver
+from leaklint.analysis.kinds import path_of, receiver
 from leaklint.model import code
-from leaklint.model.code import Span
+from leaklint.model.code import Expr, Span
 
 Bindings = tuple[tuple[str, Value], ...]
+_MOST_TURNS = 4
+"""A function that calls itself is run so often, until nothing new is found."""
+Known = frozenset[tuple[str, bool]]
+"""Outcomes of conditions."""
 
 
 def bind_arguments(
@@ -69,6 +73,29 @@ def bind_arguments(
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 
 
+def known_arguments(function: code.Function, call: code.Call) -> Known:
+    """What the conditions of a function on its parameters will be, as far as a call passes constants."""
+    positional = [param for param in function.params if param.kind == "positional"]
+    if receiver(function) is not None and (isinstance(call.func, code.Attribute) or _is_classmethod(function)):
+        positional = positional[1:]
+    given: dict[str, Expr | None] = {param.name: param.default for param in function.params}
+    for param, arg in zip(positional, call.args, strict=False):
+        given[param.name] = arg
+    if any(isinstance(arg, code.Starred) for arg in call.args) or any(k.name is None for k in call.keywords):
+        return frozenset()
+    given.update({keyword.name: keyword.value for keyword in call.keywords if keyword.name is not None})
+    return frozenset(
+        condition
+        for name, value in given.items()
+        if isinstance(value, code.Constant) and (value.value is None or isinstance(value.value, bool))
+        for condition in outcomes_of(name, value.value)
+    )
+
+
+def _is_classmethod(function: code.Function) -> bool:
+    return any(path_of(decorator) == "builtins.classmethod" for decorator in function.decorators)
+
+
 def is_nested(function: code.Function, frame: Frame) -> bool:
     return function.qualname.startswith(f"{frame.function.qualname}.")
 
@@ -86,7 +113,7 @@ def is_relevant(function: code.Function, state: State, frame: Frame) -> bool:
 
 def _reach(function: code.Function, frame: Frame, depth: int) -> frozenset[str]:
     """The words a function mentions, itself or through methods of its own object."""
-    words = frame.shared.program.words(function)
+    words = function.words
     if depth and function.owner:
         itself = receiver(function)
         for word in sorted(words):
@@ -96,9 +123,11 @@ def _reach(function: code.Function, frame: Frame, depth: int) -> frozenset[str]:
     return words
 
 
-def run_inline(function: code.Function, bindings: Bindings, point: Result, frame: Frame) -> Exits | None:
+def run_inline(
+    function: code.Function, bindings: Bindings, point: Result, frame: Frame, known: Known = frozenset()
+) -> Exits | None:
     """The exits of a call, in terms of the callee; None when the call is too deep to follow."""
-    if len(frame.stack) >= DEEPEST_CALL or function.qualname in frame.stack or function is frame.function:
+    if function is frame.function and not frame.stack:
         return None
     env = {(place, value) for place, value in point.state.env if is_kept(place)}
     if is_nested(function, frame):
@@ -106,30 +135,63 @@ def run_inline(function: code.Function, bindings: Bindings, point: Result, frame
             if (value := point.state.get(frame.name_place(name))) is not None:
                 env.add((Place(CELL, name), value))
     env |= {(local(name), value) for name, value in bindings}
-    entry = State(point.state.status, frozenset(env), point.state.left)
+    entry = State(point.state.status, frozenset(env), point.state.left, known)
+    return _exits(function, entry, frame)
+
+
+def _exits(function: code.Function, entry: State, frame: Frame) -> Exits | None:
+    """The exits of a function that is entered in a state. One that calls itself in the same state has, at first, none;
+    it is run again with those it was found to have, until these are all.
+    """
+    shared = frame.shared
     key = (function.qualname, entry)
-    memo = frame.shared.memo
-    if key not in memo:
-        memo[key] = None  # a recursive call is unknown while it runs
-        sticky = frame.sticky
-        if sticky is not None and sticky.scope == LOCAL:
-            sticky = Place(CELL, sticky.name)
-        inner = Frame(frame.shared, function, sticky=sticky, stack=(*frame.stack, frame.function.qualname))
-        memo[key] = inner.run(entry, ())
-    return memo[key]
+    if key in shared.memo:
+        return shared.memo[key]
+    if key in shared.running:
+        shared.turned_back.add(key)
+        return shared.running[key]
+    if len(frame.stack) >= DEEPEST_CALL:
+        return None
+    sticky = frame.sticky
+    if sticky is not None and sticky.scope == LOCAL:
+        sticky = Place(CELL, sticky.name)
+    stack = (*frame.stack, frame.function.qualname)
+    found: Exits | None = Exits()
+    for _ in range(_MOST_TURNS):
+        shared.running[key] = found = found or Exits()
+        after = Frame(shared, function, sticky=sticky, stack=stack).run(entry, ())
+        settled = key not in shared.turned_back or after.found.keys() == found.found.keys()
+        found = after
+        if settled:
+            break
+    else:
+        found = None
+    del shared.running[key]
+    shared.turned_back.discard(key)
+    if not shared.turned_back:  # else it rests on what is not settled yet
+        shared.memo[key] = found
+    return found
 
 
 def call_inline(
-    function: code.Function, bindings: Bindings, point: Result, span: Span, frame: Frame, *, limit: bool = False
+    function: code.Function,
+    bindings: Bindings,
+    point: Result,
+    span: Span,
+    frame: Frame,
+    *,
+    known: Known = frozenset(),
+    limit: bool = False,
 ) -> list[Result] | None:
     """Runs a call in place; None when it cannot be followed. With `limit`, it may be cut by a time-out as well."""
-    exits = run_inline(function, bindings, point, frame)
+    exits = run_inline(function, bindings, point, frame, known)
     if exits is None:
         return None
     results: list[Result] = []
     for way, state, trail, _ in exits:
         back = _back(state, point.state, function, frame)
-        steps = (*point.trail, *(step for step in trail if step not in point.trail))
+        own = tuple(step for step in trail if step not in point.trail)
+        steps = (*point.trail, *(() if not own else (frame.act(span, f"calls `{function.name}`"), *own)))
         if way.is_straight:
             results.append(Result(back, steps, state.get(RETURNED)))
         elif way not in (Way.BREAK, Way.CONTINUE):
@@ -158,7 +220,9 @@ def _back(state: State, before: State, function: code.Function, frame: Frame) ->
 
 def await_coroutine(coroutine: Coroutine, point: Result, span: Span, frame: Frame) -> list[Result]:
     """Awaiting a call of a coroutine function of the program."""
-    followed = call_inline(coroutine.function, coroutine.bindings, point, span, frame, limit=coroutine.limit)
+    followed = call_inline(
+        coroutine.function, coroutine.bindings, point, span, frame, known=coroutine.known, limit=coroutine.limit
+    )
     if followed is not None:
         return followed
     state, trail = point.state, point.trail

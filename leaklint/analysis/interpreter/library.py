@@ -90,7 +90,7 @@ def shield(value: Value | None) -> Value | None:
     return value
 
 
-def collect(called: Called) -> Value:
+def collect(called: Called) -> Value | None:
     name = called.expr.func.path if isinstance(called.expr.func, code.Global) else ""
     held = called.held
     if name == "builtins.zip":
@@ -99,8 +99,7 @@ def collect(called: Called) -> Value:
         return Holder(Items((None, element_of(held))))
     if name == "itertools.groupby":
         return Holder(Items((None, Holder(element_of(held) or HANDLE))))
+    if isinstance(held, Holder) and held.keyed:
+        return held if name == "builtins.dict" else None  # the keys of a mapping
     element = element_of(held)
-    keyed = name == "builtins.dict"
-    return Holder(
-        element if element is not None else HANDLE, keyed=keyed or (isinstance(held, Holder) and element is None)
-    )
+    return Holder(element if element is not None else HANDLE, keyed=name == "builtins.dict")

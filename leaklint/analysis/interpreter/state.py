@@ -33,6 +33,13 @@ class Handle:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """An object that owns tasks, when that is what is followed: it is over when one of `ends` has been called."""
+
+    ends: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """A container or iterator with the task in it, as `element`; `keyed` ones give keys when iterated."""
 
@@ -66,6 +73,18 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """An object with named parts, in order."""
+
+    fields: tuple[tuple[str, Value | None], ...]
+
+    @property
+    def items(self) -> Items:
+        """The parts without their names."""
+        return Items(tuple(value for _, value in self.fields))
+
+
+@dataclass(frozen=True, slots=True)
 class Waiter:
     """Something that waits for the task when it is awaited.
 
@@ -88,6 +107,8 @@ class Coroutine:
 
     function: Function
     bindings: tuple[tuple[str, Value], ...]
+    known: frozenset[tuple[str, bool]] = frozenset()
+    """Outcomes of conditions on its parameters."""
     limit: bool = False
     """Awaited under a time-out."""
 
@@ -111,7 +132,7 @@ class Ref:
     place: Place
 
 
-Value = Handle | Holder | Empty | Other | Items | Waiter | Coroutine | Closure | Cancel | Ref
+Value = Handle | Owner | Holder | Empty | Other | Items | Record | Waiter | Coroutine | Closure | Cancel | Ref
 
 HANDLE = Handle()
 
@@ -119,12 +140,14 @@ HANDLE = Handle()
 def holds(value: Value | None) -> bool:
     """Whether the task can be reached through a value."""
     match value:
-        case Handle() | Waiter():
+        case Handle() | Owner() | Waiter():
             return True
         case Holder(element=element):
             return holds(element)
         case Items(values=values):
             return any(map(holds, values))
+        case Record(fields=fields):
+            return any(holds(part) for _, part in fields)
         case Coroutine(bindings=bindings):
             return any(holds(bound) for _, bound in bindings)
     return False
@@ -139,6 +162,8 @@ def element_of(value: Value | None) -> Value | None:
             return element
         case Items(values=values):
             return next(filter(holds, values), None)
+        case Record():
+            return element_of(value.items)
         case Handle():
             return value  # a container of containers, folded into one
         case Empty(only=str(text)):
@@ -186,7 +211,17 @@ def is_kept(place: Place) -> bool:
 def field_owner(place: Place) -> str | None:
     """The class that a field belongs to, None when it is not known."""
     sort, _, owner = place.scope.partition(" ")
-    return (owner or None) if sort == "field" else None
+    return (owner or None) if sort in ("field", "owned") else None
+
+
+def given_to(owner: str, attr: str) -> Place:
+    """An object, by the last part of its name, of a class that waits for the tasks that it is given."""
+    return Place(f"owned {owner}", attr)
+
+
+def is_given(place: Place) -> bool:
+    """Whether what is kept there has been given to an object that waits for it."""
+    return place.scope.startswith("owned ")
 
 
 # -- states --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.interpreter.frame import Frame, bind
+from leaklint.analysis.interpreter.frame import Frame, bind, key_of
+from leaklint.analysis.interpreter.inline import hand_over
 from leaklint.analysis.interpreter.state import (
     HANDLE,
     LOCAL,
@@ -12,6 +13,7 @@ from leaklint.analysis.interpreter.state import (
     Items,
     Other,
     Place,
+    Record,
     Ref,
     Result,
     State,
@@ -80,17 +82,20 @@ def _put(target: code.Subscript, value: Value, point: Result, frame: Frame) -> R
     place = frame.place(target, point.state)
     if place is None:
         return point
-    trail = point.trail
+    state, trail = point.state, point.trail
     if place.scope != LOCAL:
         trail = (*trail, frame.step(target.span, f"kept in `{text(target)}`"))
-    is_field = isinstance(target.index, code.Constant) and place.name == f"[{target.index.value!r}]"
-    return Result(
-        bind(point.state, place, value if is_field else Holder(value, keyed=_is_mapping(target, frame))), trail, None
-    )
+    elif frame.is_foreign(place.name):
+        state, trail = hand_over(state, trail, f"put into `{text(target.value)}`", target.span, frame)
+    is_field = place.name == f"[{key_of(target.index)}]"
+    held = value if is_field else Holder(value, keyed=_is_mapping(target, frame))
+    return Result(bind(state, place, held), trail, None)
 
 
 def _unpack(targets: tuple[Expr, ...], value: Value | None, state: State, trail: Trail, frame: Frame) -> list[Result]:
     starred = any(isinstance(target, code.Starred) for target in targets)
+    if isinstance(value, Record):
+        value = value.items
     if isinstance(value, Items) and len(value.values) == len(targets) and not starred:
         choices = [value.values]
     elif holds(value):

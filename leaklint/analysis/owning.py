@@ -1,0 +1,131 @@
+"""Objects that own tasks: what starts and what ends them, and whether a project that makes one ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from leaklint.analysis.ends import Verdict
+from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.kinds import Kinds, receiver
+from leaklint.analysis.resolve import resolved
+from leaklint.analysis.sites import Site
+from leaklint.analysis.spawns import Spawn
+from leaklint.model import code
+from leaklint.model.fate import Fate, Step, Unclosed
+from leaklint.model.walk import text, walk
+
+_BY_ITSELF = frozenset({"__init__", "__post_init__", "__new__"})
+"""Methods that run when an object is made."""
+
+
+class Making(NamedTuple):
+    """An expression that makes an object of a class of the project."""
+
+    function: code.Function
+    node: code.Call | code.Await
+    made: str
+    """The qualified name of the class."""
+    maker: str
+    """The name of the class method that makes it; empty for a call of the class itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owning:
+    """How the objects of a class own a task."""
+
+    spawn: Spawn
+    waits: code.Function
+    """The method that waits for it."""
+    starts: frozenset[str]
+    """The names of the methods that start it."""
+    ends: frozenset[str]
+    """The names of the methods that wait for it, by themselves or by another method."""
+
+
+def is_owned_by(owner: str, verdict: Verdict, kinds: Kinds) -> bool:
+    """Whether a task is kept by objects of a class, and waited for by a method of theirs."""
+    family = kinds.program.family(owner)
+    if verdict.fate not in (Fate.OWNED, Fate.GROUPED) or verdict.ender is None:
+        return False
+    return verdict.owner in family and kinds.program.owner_of(verdict.ender) in family
+
+
+def makings(function: code.Function, kinds: Kinds) -> Iterator[Making]:
+    """The objects of classes of the project that a function makes, also by class methods that return them."""
+    program = kinds.program
+    awaits = {id(await_.value): await_ for await_ in walk(function.body, code.Await)}
+    for call in walk(function.body, code.Call):
+        if not isinstance(call.func, code.Global):
+            continue
+        if call.func.path in program.classes:
+            yield Making(function, call, call.func.path, "")
+        elif (maker := resolved(call.func, function, kinds)) is not None and maker.owner is not None:
+            node = awaits.get(id(call)) if maker.is_async else call
+            if node is not None and receiver(maker) is not None and kinds.returned(maker) == maker.owner:
+                yield Making(function, node, maker.owner, maker.name)
+
+
+def owning_of(owner: str, spawn: Spawn, method: code.Function, waits: code.Function, kinds: Kinds) -> Owning:
+    """How the objects of a class own a task that one of its methods starts and another one waits for."""
+    return Owning(spawn, waits, _reaching(owner, method.name, kinds), _reaching(owner, waits.name, kinds))
+
+
+def _reaching(owner: str, name: str, kinds: Kinds) -> frozenset[str]:
+    """A method of a class and all that mention it, or one that does."""
+    program = kinds.program
+    methods = [m for each in program.family(owner) if each in program.classes for m in program.classes[each].methods]
+    found = {name}
+    size = 0
+    while size != len(found):
+        size = len(found)
+        found |= {method.name for method in methods if not found.isdisjoint(method.words)}
+    return frozenset(found)
+
+
+def ends_nowhere(verdict: Verdict) -> bool:
+    """Whether the verdict on an object says that nothing ends it: neither here, nor where it is kept.
+
+    What others may reach, a public attribute or variable, others may end.
+    """
+    if verdict.fate is Fate.KEPT:
+        name = (verdict.handle or "").rpartition(".")[2]
+        return name.startswith("_") and not name.startswith("__")
+    return verdict.fate is Fate.DROPPED
+
+
+def is_started(owning: Owning, making: Making, verdict: Verdict, kinds: Kinds) -> bool:
+    """Whether an object comes to own a task: when it is made, or by a call of a method that starts the task."""
+    if not owning.starts.isdisjoint(_BY_ITSELF | {making.maker}):
+        return True
+    family = set(kinds.program.family(making.made))
+    near = kinds.program.inside(making.function)
+    scopes = near if verdict.fate is Fate.DROPPED else (s for w in owning.starts for s in kinds.program.mentioning(w))
+    return any(
+        isinstance(call.func, code.Attribute)
+        and call.func.attr in owning.starts
+        and kinds.of(call.func.value, scope) in family
+        for scope in scopes
+        if kinds.program.owner_of(scope) not in family
+        for call in walk(scope.body, code.Call)
+    )
+
+
+def unclosed(site: Site, owning: Owning, verdict: Verdict, frame: Frame) -> Unclosed:
+    """What is to be told of an object that nothing ends."""
+    paths = frame.shared.program.paths
+    spawn, waits = owning.spawn, owning.waits
+    steps = (
+        Step(paths[spawn.function.qualname], spawn.call.span, f"`{spawn.function.name}` spawns the task that it owns"),
+        Step(paths[waits.qualname], waits.span, f"`{waits.name}` waits for it"),
+    )
+    return Unclosed(
+        path=frame.path,
+        span=site.span,
+        made=text(site.expression.func) if isinstance(site.expression, code.Call) else text(site.expression),
+        end=".".join(waits.qualname.rsplit(".", 2)[-2:]),
+        spawned=spawn.spawned,
+        kept=verdict.handle,
+        evidence=(*steps, *verdict.evidence),
+    )

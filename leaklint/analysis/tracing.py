@@ -1,0 +1,315 @@
+"""The tasks of a program: each is traced from its spawn to everyone it is returned to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from leaklint.analysis.ends import End, Verdict
+from leaklint.analysis.groups import ending_of, spawns_for_others
+from leaklint.analysis.interpreter.frame import Frame, Shared
+from leaklint.analysis.interpreter.inline import call_inline
+from leaklint.analysis.interpreter.state import (
+    ESCAPED,
+    HANDED,
+    LOCAL,
+    RETURNED,
+    Closure,
+    Result,
+    State,
+    Status,
+    field,
+    holds,
+)
+from leaklint.analysis.naming import bound_name
+from leaklint.analysis.owning import (
+    Making,
+    Owning,
+    ends_nowhere,
+    is_owned_by,
+    is_started,
+    makings,
+    owning_of,
+    unclosed,
+)
+from leaklint.analysis.resolve import is_property, uses
+from leaklint.analysis.sites import Site
+from leaklint.analysis.spawns import Sort, Spawn, find_spawns
+from leaklint.analysis.verdict import fate_of, worst_of
+from leaklint.model import code
+from leaklint.model.code import Span
+from leaklint.model.facts import ModuleFacts
+from leaklint.model.fate import Fate, Step, Task, Unclosed
+from leaklint.model.walk import text, walk
+
+_MOST_RETURNS = 4
+"""A task is followed through so many functions that return it,"""
+_MOST_TURNS = 2
+"""and so often through one that calls itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The function around a site, run from there."""
+
+    frame: Frame
+    ends: list[End]
+    overflow: bool
+
+    @property
+    def returns(self) -> bool:
+        """Whether the function returns the task."""
+        return any(end.state.alive and end.way.is_straight and end.state.get(RETURNED) for end in self.ends)
+
+
+class Tracer:
+    """Traces the tasks of a program; everything is found once, when it is first asked for."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._runs: dict[int, _Run] = {}
+        self._receivers: dict[int, tuple[Site, ...]] = {}
+        self._verdicts: dict[int, Verdict | None] = {}
+        self._spawns: dict[str, list[Spawn]] = {}
+        self._owners: dict[str, Owning | None] = {}
+        self._sites: dict[int, Site] = {}
+        self._recursive: set[int] = set()
+        """The sites whose function returns the task to one that it has come through."""
+        self._received: dict[str, list[Site]] | None = None
+
+    def tasks(self, facts: ModuleFacts) -> tuple[Task, ...]:
+        """The inventory of a file: its spawns, and its calls of functions that return a task; by line and column."""
+        found = [self._task_of_spawn(spawn) for function in facts.functions for spawn in self._spawns_of(function)]
+        by_place: dict[Span, list[Site]] = defaultdict(list)
+        for site in self._received_in(facts):
+            by_place[site.span].append(site)
+        spawned = {task.span for task in found}
+        found += [self._task_of_call(sites) for span, sites in by_place.items() if span not in spawned]
+        return tuple(sorted(found, key=lambda task: task.span))
+
+    def unclosed(self, facts: ModuleFacts) -> tuple[Unclosed, ...]:
+        """The objects that a file makes, that own tasks, and that nothing ends; by line and column."""
+        found = [
+            unclosed
+            for function in facts.functions
+            for making in makings(function, self._shared.kinds)
+            if (unclosed := self._unclosed(making))
+        ]
+        return tuple(sorted(found, key=lambda each: each.span))
+
+    def _unclosed(self, making: Making) -> Unclosed | None:
+        kinds = self._shared.kinds
+        owning = self._owning(making.made)
+        if owning is None or kinds.program.owner_of(making.function) in kinds.program.family(making.made):
+            return None
+        site = Site(making.function, making.node, owning.spawn, ends=owning.ends)
+        run = self._run(site)
+        verdict = fate_of(run.ends, run.frame, list)
+        if run.overflow or not ends_nowhere(verdict) or not is_started(owning, making, verdict, kinds):
+            return None
+        return unclosed(site, owning, verdict, run.frame)
+
+    def _owning(self, owner: str) -> Owning | None:
+        """How objects of a class own tasks; None if they own none that a method of theirs waits for."""
+        if owner not in self._owners:
+            self._owners[owner] = next(self._owned_by(owner), None)
+        return self._owners[owner]
+
+    def _owned_by(self, owner: str) -> Iterator[Owning]:
+        program = self._shared.program
+        for name in program.ancestors(owner):
+            for method in program.classes[name].methods if name in program.classes else ():
+                for scope in program.inside(method):
+                    for spawn in self._spawns_of(scope):
+                        verdict = self._verdict(self._site(spawn)) if spawn.sort is Sort.FREE else None
+                        if verdict is not None and is_owned_by(owner, verdict, self._shared.kinds):
+                            assert verdict.ender is not None
+                            yield owning_of(owner, spawn, method, verdict.ender, self._shared.kinds)
+
+    # -- spawns and calls ----------------------------------------------------------------------------------------
+
+    def _spawns_of(self, function: code.Function) -> list[Spawn]:
+        key = f"{id(function)}"
+        if key not in self._spawns:
+            self._spawns[key] = list(find_spawns(function, self._shared.kinds))
+        return self._spawns[key]
+
+    def _received_in(self, facts: ModuleFacts) -> list[Site]:
+        """The calls in a file that return a task which another function has spawned."""
+        if self._received is None:
+            self._received = defaultdict(list)
+            for module in self._shared.program.modules:
+                for function in module.functions:
+                    if _may_return(function):
+                        for spawn in self._spawns_of(function):
+                            for site in self._receiving(self._site(spawn)) if spawn.sort is Sort.FREE else ():
+                                self._received[self._shared.program.paths[site.function.qualname]].append(site)
+        return self._received[facts.path]
+
+    def _receiving(self, site: Site) -> Iterator[Site]:
+        for receiver in self._receivers_of(site):
+            yield receiver
+            yield from self._receiving(receiver)
+
+    def _receivers_of(self, site: Site) -> tuple[Site, ...]:
+        """The places to which the function around a site returns the task."""
+        if id(site) not in self._receivers:
+            found: tuple[Site, ...] = ()
+            function = site.function
+            if function.kind == "function" and not function.is_generator and len(site.functions) <= _MOST_RETURNS:
+                if self._run(site).returns:
+                    every = uses(function, self._shared.kinds).found
+                    new = [use for use in every if site.functions.count(use.caller.qualname) < _MOST_TURNS]
+                    callers = [Site(use.caller, use.node, site.spawn, site) for use in new]
+                    if len(new) < len(every):
+                        self._recursive.add(id(site))
+                    # with some arguments it may not return the task at all
+                    found = tuple(caller for caller in callers if self._run(caller).ends)
+            self._receivers[id(site)] = found
+        return self._receivers[id(site)]
+
+    def _site(self, spawn: Spawn) -> Site:
+        if id(spawn) not in self._sites:
+            self._sites[id(spawn)] = Site(spawn.function, spawn.call, spawn)
+        return self._sites[id(spawn)]
+
+    # -- verdicts ------------------------------------------------------------------------------------------------
+
+    def _task_of_spawn(self, spawn: Spawn) -> Task:
+        site, sort = self._site(spawn), spawn.sort
+        if sort.fate is None:
+            return self._task(site, spawn, self._verdict(site))
+        decided = Verdict(sort.fate, evidence=spawn.evidence, handle=spawn.keeper)
+        if sort.outweighs.issuperset(Fate):
+            return self._task(site, spawn, decided)
+        verdict = self._verdict(site)
+        return self._task(site, spawn, decided if verdict.fate in sort.outweighs else verdict)
+
+    def _task_of_call(self, sites: list[Site]) -> Task:
+        """A call may return one of several tasks: the worst fate counts."""
+        sites = [site for site in sites if not self._turns_back(site)] or sites
+        verdicts = [self._verdict(site) for site in sites]
+        worst = worst_of(verdicts)
+        assert worst is not None
+        return self._task(sites[verdicts.index(worst)], None, worst)
+
+    def _task(self, site: Site, spawn: Spawn | None, verdict: Verdict) -> Task:
+        call = site.expression
+        return Task(
+            path=self._shared.program.paths[site.function.qualname],
+            span=site.span,
+            call=text(call.func) if isinstance(call, code.Call) else text(call),
+            spawned=spawn.spawned if spawn else _given(call) or site.spawn.spawned,
+            function=site.function.qualname,
+            handle=verdict.handle or bound_name(site.node, site.function),
+            owner=verdict.owner,
+            fate=verdict.fate,
+            paths=verdict.paths,
+            likely=site.spawn.likely,
+            leaving=verdict.leaving,
+            waits=verdict.ender.qualname if verdict.ender else None,
+            cause=verdict.cause,
+            evidence=verdict.evidence,
+        )
+
+    def _verdict(self, site: Site) -> Verdict:
+        """The fate of the task of a site."""
+        key = id(site)
+        if key not in self._verdicts:
+            run = self._run(site)
+            if run.overflow:
+                step = run.frame.step(site.span, "more paths than can be followed")
+                self._verdicts[key] = Verdict(Fate.HANDED, evidence=(step,))
+            else:
+                grouped = self._grouped(site.spawn)
+                fate = grouped or fate_of(run.ends, run.frame, lambda: self._fates_received(site))
+                self._verdicts[key] = fate
+        verdict = self._verdicts[key]
+        assert verdict is not None
+        return verdict
+
+    def _grouped(self, spawn: Spawn) -> Verdict | None:
+        """The verdict on a task of others that a class of the project waits for, if an owner ends objects of the class."""
+        if not spawns_for_others(spawn):
+            return None
+        run = self._run(self._site(spawn))
+        own = fate_of(run.ends, run.frame, list)
+        if own.fate is not Fate.OWNED or own.owner is None or own.ender is None:
+            return None
+        ending = ending_of(own.owner, own.ender, self._shared.kinds)
+        if ending is None:
+            return None
+        step = Frame(self._shared, ending.function).act(ending.span, ending.how)
+        return replace(own, fate=Fate.GROUPED, evidence=(*own.evidence, step), handle=None)
+
+    def _fates_received(self, site: Site) -> list[Verdict]:
+        """What becomes of a task with each function that it is returned to."""
+        found = []
+        for receiver in self._receivers_of(site):
+            if self._turns_back(receiver):
+                continue
+            verdict = self._verdict(receiver)
+            path = self._shared.program.paths[receiver.function.qualname]
+            told = Step(path, receiver.span, "received here") if verdict.fate.leaks else None
+            own = [step for step in verdict.evidence if step.span != site.spawn.call.span or step.path != self._path(site)]
+            found.append(replace(verdict, evidence=tuple(own), cause=verdict.cause or told, handle=None))
+        return found
+
+    def _turns_back(self, site: Site) -> bool:
+        """Whether a function returns the task to nobody but functions that it has come through."""
+        receivers = self._receivers_of(site)
+        if not receivers:
+            return id(site) in self._recursive
+        return all(map(self._turns_back, receivers))
+
+    def _path(self, site: Site) -> str:
+        return self._shared.program.paths[site.spawn.function.qualname]
+
+    def _run(self, site: Site) -> _Run:
+        if id(site) not in self._runs:
+            shared = self._shared
+            shared.overflow = False
+            frame = Frame(shared, site.function, site)
+            ends = [
+                End(way, _settle(state, site, shared, span), trail, span)
+                for way, state, trail, span in frame.run(State(), ())
+                if state.status is not Status.UNBORN
+            ]
+            self._runs[id(site)] = _Run(frame, ends, shared.overflow)
+        return self._runs[id(site)]
+
+
+def _may_return(function: code.Function) -> bool:
+    """Whether a function returns anything but constants."""
+    return any(
+        statement.value is not None and not isinstance(statement.value, code.Constant)
+        for statement in walk(function.body, code.Return)
+    )
+
+
+def _given(call: code.Call | code.Attribute) -> str | None:
+    """What is run in the task, as the caller of a function that spawns it writes it."""
+    if not isinstance(call, code.Call):
+        return None
+    coroutines = (arg for arg in (*call.args, *(k.value for k in call.keywords)) if isinstance(arg, code.Call))
+    return next((text(arg.func) for arg in coroutines), None)
+
+
+def _settle(state: State, site: Site, shared: Shared, span: Span) -> State:
+    """The state after the function: what a class body binds are fields, and closures that got out may use the task."""
+    if site.function.kind == "class":
+        env = {
+            (field(site.function.qualname, place.name) if place.scope == LOCAL else place, value)
+            for place, value in state.env
+        }
+        state = replace(state, env=frozenset(env))
+    if not state.alive:
+        return state
+    for place, value in sorted(state.env, key=lambda entry: entry[0]):
+        if place.scope == ESCAPED and isinstance(value, Closure):
+            frame = Frame(shared, site.function)
+            results = call_inline(value.function, (), Result(state, (), None), span, frame) or ()
+            if any(r.state.status is Status.ENDED or r.state.get(HANDED) or holds(r.value) for r in results):
+                return state.set(HANDED, next(v for p, v in state.env if holds(v)))
+    return state

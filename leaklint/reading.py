@@ -1,0 +1,145 @@
+"""Reads as much of a program as its tasks need: the files that mention a spawn, and what these ask for, round by round."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from leaklint.analysis.expansion import Expansion
+from leaklint.analysis.linking import Names, link
+from leaklint.catalog import BASE, Catalog
+from leaklint.model.code import Span
+from leaklint.model.diagnostic import Failed
+from leaklint.model.facts import ModuleFacts, Unparsable
+from leaklint.syntax.collect import collect, collect_names
+from leaklint.syntax.source import decode, mentions_spawn, read_source
+
+__all__ = ["Reading", "Text", "collect_source", "failed", "read_program", "too_deep"]
+
+_MOST_ROUNDS = 20
+
+
+class Text(NamedTuple):
+    """One file of a program."""
+
+    path: str
+    """As the user would write it."""
+    module: str
+    """The dotted name, which no other file of the program has."""
+    data: bytes
+    aliases: tuple[tuple[str, str], ...] = ()
+    """What imports in it call differently: a dotted name that they write, and the name that leads there in the program."""
+    is_named: bool = True
+    """Whether the file is to be judged; the others are only read for what they say about these."""
+    always_parse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of a program."""
+
+    facts: tuple[ModuleFacts, ...]
+    """The modules that matter to each other, their names linked, by module."""
+    aside: tuple[ModuleFacts, ...] = ()
+    """Files that no task of the others leads to, but that are to be parsed."""
+    faults: dict[str, Unparsable | Failed] = field(default_factory=dict)
+    """By path: the named files that could not be read."""
+
+
+def collect_source(data: bytes, *, path: str, module: str) -> ModuleFacts | Unparsable:
+    """What is known of a file. `path` is as the user would write it, `module` the dotted name."""
+    try:
+        source = read_source(data, path=path)
+        return source if isinstance(source, Unparsable) else collect(source, module=module)
+    except RecursionError:
+        return too_deep(path)
+
+
+def too_deep(path: str) -> Unparsable:
+    """A file that is nested too deeply to be looked at."""
+    return Unparsable(path, Span(1, 1, 1, 1), "nested too deeply to be analysed")
+
+
+def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
+    """Read what matters of a program. Never raises for what is in a file: that is one of the `faults`."""
+    reader = _Reader(texts, catalog)
+    reader.read_all(text for text in texts if mentions_spawn(text.data, catalog.words))
+    for _ in range(_MOST_ROUNDS):
+        if not reader.expand():
+            break
+    facts = sorted(reader.facts, key=lambda each: each.module)
+    aside = []
+    for text in texts:
+        if text.is_named and text.path not in reader.done:
+            known = _collected(text) if text.always_parse else decode(text.data, path=text.path)
+            if isinstance(known, ModuleFacts):
+                aside.append(known)
+            elif isinstance(known, Unparsable | Failed):
+                reader.faults[text.path] = known
+    return Reading(link(facts, reader.names), tuple(aside), reader.faults)
+
+
+class _Reader:
+    def __init__(self, texts: Sequence[Text], catalog: Catalog) -> None:
+        self.names = Names({text.module: text.aliases for text in texts})
+        self.facts: list[ModuleFacts] = []
+        self.faults: dict[str, Unparsable | Failed] = {}
+        self.done: set[str] = set()
+        """The paths of the files that have been read whole."""
+        self._texts = {text.module: text for text in texts}
+        self._named: set[str] = set()
+        self._expansion = Expansion(self.names, catalog)
+
+    def read_all(self, texts: Iterable[Text]) -> None:
+        """Read files whole."""
+        for text in texts:
+            self.done.add(text.path)
+            facts = _collected(text)
+            if isinstance(facts, ModuleFacts):
+                self.facts.append(facts)
+                self.names.add(facts.names)
+                self._expansion.add(facts)
+            elif text.is_named:
+                self.faults[text.path] = facts
+
+    def expand(self) -> bool:
+        """Read what the files read so far ask for; False if that is nothing."""
+        if len(self.done) == len(self._texts):
+            return False
+        wanted = self._expansion.wanted()
+        waiting = [text for text in self._texts.values() if text.path not in self.done]
+        needles = [tuple(word.encode() for word in needle) for needle in wanted.needles]
+        whole = [text for text in waiting if text.module in wanted.facts or _mentions(text.data, needles)]
+        self.read_all(whole)
+        names = wanted.names - self._named
+        self._named |= names
+        for module in names:
+            self._read_names(self._texts[module])
+        return bool(whole or names)
+
+    def _read_names(self, text: Text) -> None:
+        """Read the names of a file alone. (One that cannot be parsed gives none.)"""
+        if text.path not in self.done:
+            source = read_source(text.data, path=text.path)
+            if not isinstance(source, Unparsable):
+                self.names.add(collect_names(source, module=text.module))
+
+
+def _mentions(data: bytes, needles: list[tuple[bytes, ...]]) -> bool:
+    return any(all(word in data for word in needle) for needle in needles)
+
+
+def _collected(text: Text) -> ModuleFacts | Unparsable | Failed:
+    try:
+        return collect_source(text.data, path=text.path, module=text.module)
+    except Exception as error:
+        return failed(text.path, error)
+
+
+def failed(path: str, error: Exception) -> Failed:
+    """A fault of leaklint's own, to be called where the error is handled."""
+    first = str(error).strip().partition("\n")[0]
+    said = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return Failed(path, f"leaklint itself failed on this file: {said}", traceback.format_exc())
