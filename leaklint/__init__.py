@@ -82,9 +82,9 @@ def check_source(
     settings = Settings(select=_codes(select, "select"), ignore=_codes(ignore, "ignore") or frozenset(), strict=strict)
     data = source if isinstance(source, bytes) else _encoded(source)
     outcome = engine.check_source(data, path=path, module=_module(path), settings=settings, always_parse=True)
-    if not isinstance(outcome, Checked):
-        raise RuntimeError(outcome)  # a fault of leaklint's own
-    return outcome
+    if isinstance(outcome, Checked):
+        return outcome
+    raise RuntimeError(outcome)  # a fault of leaklint's own
 
 
 def check_paths(

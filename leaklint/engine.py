@@ -32,7 +32,7 @@ class Input(NamedTuple):
     """What is configured for it; None for a file that is only read for what it says about the others."""
     always_parse: bool = False
     aliases: tuple[tuple[str, str], ...] = ()
-    """What imports in it call differently: a dotted name that they write, and the name that leads there in the program."""
+    """What imports in it call differently: a dotted name as they write it, and its name in the program."""
 
 
 def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
@@ -66,9 +66,7 @@ def _text(each: Input) -> Text:
     return Text(each.path, each.module, each.data, each.aliases, each.settings is not None, each.always_parse)
 
 
-def _outcome(
-    path: str, settings: Settings, known: tuple[ModuleFacts, Tracer] | Unparsable | Failed | None
-) -> Outcome:
+def _outcome(path: str, settings: Settings, known: tuple[ModuleFacts, Tracer] | Unparsable | Failed | None) -> Outcome:
     if known is None or isinstance(known, Failed):
         return known or Skipped(path)
     try:
@@ -106,4 +104,3 @@ def decide(
 def _rule_by_fate() -> dict[Fate, str]:
     """The rule that reports a fate by default; quiet fates are left out."""
     return {fate: rule.code for rule in all_rules() if rule.default for fate in rule.fates}
-

@@ -1,14 +1,16 @@
-"""Reads as much of a program as its tasks need: the files that mention a spawn, and what these ask for, round by round."""
+"""Reads as much of a program as its tasks need: the files that mention a spawn, and what these ask for, in rounds."""
 
 from __future__ import annotations
 
+import re
 import traceback
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from leaklint.analysis.expansion import Expansion
-from leaklint.analysis.linking import Names, link
+from leaklint.analysis.expansion import Expansion, Needle
+from leaklint.analysis.linking import Names, link, renamed, tree_of
 from leaklint.catalog import BASE, Catalog
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Failed
@@ -30,7 +32,7 @@ class Text(NamedTuple):
     """The dotted name, which no other file of the program has."""
     data: bytes
     aliases: tuple[tuple[str, str], ...] = ()
-    """What imports in it call differently: a dotted name that they write, and the name that leads there in the program."""
+    """What imports in it call differently: a dotted name as they write it, and its name in the program."""
     is_named: bool = True
     """Whether the file is to be judged; the others are only read for what they say about these."""
     always_parse: bool = False
@@ -90,6 +92,9 @@ class _Reader:
         """The paths of the files that have been read whole."""
         self._texts = {text.module: text for text in texts}
         self._named: set[str] = set()
+        self._searched: frozenset[Needle] = frozenset()
+        self._trees: dict[str, set[str]] = {}
+        """By path, the top-level packages that a file can know of."""
         self._expansion = Expansion(self.names, catalog)
 
     def read_all(self, texts: Iterable[Text]) -> None:
@@ -110,14 +115,24 @@ class _Reader:
             return False
         wanted = self._expansion.wanted()
         waiting = [text for text in self._texts.values() if text.path not in self.done]
-        needles = [tuple(word.encode() for word in needle) for needle in wanted.needles]
-        whole = [text for text in waiting if text.module in wanted.facts or _mentions(text.data, needles)]
+        new, self._searched = wanted.needles - self._searched, wanted.needles
+        needles: dict[str, list[list[bytes]]] = defaultdict(list)
+        for *words, tree in sorted(new):
+            needles[tree].append([word.encode() for word in words])
+        whole = [text for text in waiting if text.module in wanted.facts or self._mentions(text, needles)]
         self.read_all(whole)
         names = wanted.names - self._named
         self._named |= names
         for module in names:
             self._read_names(self._texts[module])
         return bool(whole or names)
+
+    def _mentions(self, text: Text, needles: Mapping[str, list[list[bytes]]]) -> bool:
+        """Whether a file has all words of one of the needles, of a top-level package that it can know of."""
+        if text.path not in self._trees:
+            self._trees[text.path] = _imported(text)
+        known = (needles[tree] for tree in self._trees[text.path] if tree in needles)
+        return any(all(word in text.data for word in words) for each in known for words in each)
 
     def _read_names(self, text: Text) -> None:
         """Read the names of a file alone. (One that cannot be parsed gives none.)"""
@@ -127,14 +142,23 @@ class _Reader:
                 self.names.add(collect_names(source, module=text.module))
 
 
-def _mentions(data: bytes, needles: list[tuple[bytes, ...]]) -> bool:
-    return any(all(word in data for word in needle) for needle in needles)
+_IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+([\w.]+)|import[ \t]+([^\n#]+))", re.MULTILINE)
+
+
+def _imported(text: Text) -> set[str]:
+    """The top-level packages that a file imports from, as the program calls them, and its own."""
+    written = {
+        name.strip().partition(b" ")[0].decode("ascii", "replace")
+        for module, names in _IMPORT.findall(text.data)
+        for name in (module or names).split(b",")
+    }
+    return {tree_of(renamed(name, text.aliases)) for name in written} | {tree_of(text.module)}
 
 
 def _collected(text: Text) -> ModuleFacts | Unparsable | Failed:
     try:
         return collect_source(text.data, path=text.path, module=text.module)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a fault of leaklint's own costs one file
         return failed(text.path, error)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from leaklint.analysis import judge
+from dataclasses import replace
+
+from leaklint.analysis import judge, trace
 from leaklint.model import code
 from leaklint.model.code import Expr, Function, Span, Stmt
 from leaklint.model.facts import ModuleFacts, ModuleNames
-from leaklint.model.walk import walk
 from leaklint.model.fate import Fate, PathKind, Step, Task
+from leaklint.model.walk import walk
 
 MODULE = "shop.orders"
 PATH = "there is no such file"
@@ -47,9 +49,13 @@ def wait(line: int, value: Expr) -> Stmt:
 
 
 def words_of(body: code.Block) -> frozenset[str]:
-    found = (
-        each.attr if isinstance(each, code.Attribute) else each.id for each in walk(body, (code.Attribute, code.Name))
-    )
+    found: set[str] = set()
+    for node in walk(body, (code.Attribute, code.Global, code.Name)):
+        match node:
+            case code.Attribute(attr=word) | code.Name(id=word):
+                found.add(word)
+            case code.Global(path=path):
+                found |= {path, path.rpartition(".")[2]}
     return frozenset(found)
 
 
@@ -174,6 +180,29 @@ def test_tasks_stand_in_the_order_of_the_source_whatever_that_of_the_facts() -> 
         (6, f"{MODULE}.c"),
         (9, f"{MODULE}.b"),
     ]
+
+
+def test_a_task_that_is_returned_to_another_module() -> None:
+    start = replace(function(f"{MODULE}.start", code.Return(spawn(2), at(3))), is_async=False)
+    main = function("app.main", evaluate(call(5, f"{MODULE}.start")))
+    helper = module(start)
+    user = replace(module(), path="app", module="app", functions=(function("app", kind="module"), main))
+    tracer = trace([helper, user])
+    steps = (Step(PATH, at(3), "`start` returns it"), Step("app", at(5), "`main` receives it"))
+    dropped = judged(evaluate(spawn(2)))
+    assert tracer.tasks(helper) == (
+        replace(dropped, function=f"{MODULE}.start", evidence=steps, cause=Step("app", at(5), "received here")),
+    )
+    assert tracer.tasks(user) == (
+        replace(
+            dropped,
+            path="app",
+            span=at(5),
+            call="start",
+            function="app.main",
+            evidence=(Step(PATH, at(2), "`start` spawns it"), *steps),
+        ),
+    )
 
 
 def test_the_same_facts_give_the_same_tasks() -> None:

@@ -1,15 +1,18 @@
-"""The engine: outcomes of one file, whatever is in it."""
+"""The engine: outcomes of the files of a program, whatever is in them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from leaklint import engine
-from leaklint.engine import check_source, collect_source
+from leaklint import engine, reading
+from leaklint.analysis import Tracer
+from leaklint.engine import Input, check_program, check_source, collect_source, decide
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Skipped
 from leaklint.model.facts import ModuleFacts, Unparsable
-from leaklint.model.fate import Fate, PathKind, Task
+from leaklint.model.fate import Fate, PathKind, Step, Task, Unclosed
 from leaklint.policy.config import Settings
 
 LEAK = """\
@@ -25,6 +28,19 @@ def check(source: str | bytes, settings: Settings | None = None, *, always_parse
     data = source.encode() if isinstance(source, str) else source
     settings = settings or Settings.default()
     return check_source(data, path="pkg/mod.py", module="pkg.mod", settings=settings, always_parse=always_parse)
+
+
+def check_all(files: dict[str, str], *, named: str | None = None) -> dict[str, Outcome]:
+    """The outcomes of the files of a program, all or one of them named, by path."""
+    return {outcome.path: outcome for outcome in check_program(inputs(files, named=named))}
+
+
+def inputs(files: dict[str, str], *, named: str | None = None, settings: Settings | None = None) -> list[Input]:
+    settings = settings or Settings.default()
+    return [
+        Input(path, path.removesuffix(".py"), source.encode(), settings if named in (None, path) else None)
+        for path, source in files.items()
+    ]
 
 
 def only(*codes: str) -> Settings:
@@ -146,32 +162,138 @@ def test_complaints_are_left_out_when_their_rule_does_not_run() -> None:
 QUIET = {Fate.JOINED, Fate.OWNED, Fate.HANDED, Fate.GROUPED, Fate.NOT_A_SPAWN}
 
 
-@pytest.mark.parametrize("fate", Fate)
-def test_rule_of_a_task_is_that_of_its_fate(fate: Fate, monkeypatch: pytest.MonkeyPatch) -> None:
-    def judge(facts: ModuleFacts) -> tuple[Task, ...]:
-        return tuple(
-            Task(
-                path=facts.path,
-                span=Span(line, 1, line, 9),
-                call="f",
-                spawned="g",
-                function="m",
-                handle=None,
-                owner=None,
-                fate=fate,
-                paths=(PathKind.EXCEPTION,) if fate is Fate.HAZARD else (),
-                likely=False,
-                evidence=(),
-            )
-            for line in (2, 3)
-        )
+def task(line: int, fate: Fate, *, cause: Step | None = None) -> Task:
+    return Task(
+        path="pkg/mod.py",
+        span=Span(line, 1, line, 9),
+        call="f",
+        spawned="g",
+        function="m",
+        handle=None,
+        owner=None,
+        fate=fate,
+        paths=(PathKind.EXCEPTION,) if fate is Fate.HAZARD else (),
+        likely=False,
+        evidence=(),
+        cause=cause,
+    )
 
-    monkeypatch.setattr(engine, "judge", judge)
-    outcome = check(LEAK)
-    assert isinstance(outcome, Checked)
+
+def facts_of(source: str) -> ModuleFacts:
+    facts = collect_source(source.encode(), path="pkg/mod.py", module="pkg.mod")
+    assert isinstance(facts, ModuleFacts)
+    return facts
+
+
+@pytest.mark.parametrize("fate", Fate)
+def test_rule_of_a_task_is_that_of_its_fate(fate: Fate) -> None:
+    outcome = decide(facts_of(LEAK), (task(2, fate), task(3, fate)), (), Settings.default())
     code = {Fate.DROPPED: "LK101", Fate.KEPT: "LK102", Fate.CANCELLED: "LK103", Fate.HAZARD: "LK104"}.get(fate)
     assert [(entry.task.span.line, entry.rule) for entry in outcome.tasks] == [(2, code), (3, code)]
+    assert places(outcome) == ([f"2:1 {code}", f"3:1 {code}"] if code else [])
     assert (code is None) is (fate in QUIET)
+
+
+# -- one cause, one diagnostic -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fate", [fate for fate in Fate if fate.leaks])
+def test_a_task_with_a_cause_elsewhere_is_listed_but_not_reported(fate: Fate) -> None:
+    cause = Step("pkg/other.py", Span(7, 1, 7, 9), "received here")
+    tasks = (task(2, fate, cause=cause), task(3, fate))
+    outcome = decide(facts_of(LEAK), tasks, (), Settings.default())
+    assert tuple(entry.task for entry in outcome.tasks) == tasks
+    assert len({entry.rule for entry in outcome.tasks}) == 1
+    assert [found.span.line for found in outcome.diagnostics] == [3]
+
+
+RETURNED = {
+    "jobs.py": """\
+import asyncio
+
+
+def start():
+    return asyncio.create_task(asyncio.sleep(1))
+""",
+    "main.py": """\
+from jobs import start
+
+
+async def main():
+    start()
+    await start()
+""",
+    "other.py": "print(1)\n",
+}
+
+
+def fates(outcome: Outcome) -> list[tuple[int, str, str | None]]:
+    assert isinstance(outcome, Checked)
+    return [(entry.task.span.line, entry.task.fate.value, entry.rule) for entry in outcome.tasks]
+
+
+def test_the_call_of_a_function_that_returns_its_task_is_reported_in_place_of_the_spawn() -> None:
+    outcomes = check_all(RETURNED)
+    assert fates(outcomes["jobs.py"]) == [(5, "dropped", "LK101")]
+    assert fates(outcomes["main.py"]) == [(5, "dropped", "LK101"), (6, "joined", None)]
+    assert {path: places(outcome) for path, outcome in outcomes.items() if isinstance(outcome, Checked)} == {
+        "jobs.py": [],
+        "main.py": ["5:5 LK101"],
+    }
+
+
+KEEPER = """\
+import asyncio
+
+TASKS = set()
+
+
+def register():
+    task = asyncio.create_task(asyncio.sleep(2))
+    TASKS.add(task)
+    return task
+"""
+
+
+def test_the_spawn_of_a_function_that_keeps_its_task_is_reported_in_place_of_the_calls() -> None:
+    files = {"jobs.py": KEEPER, "main.py": "from jobs import register\nregister()\nregister()\n"}
+    outcomes = check_all(files)
+    assert fates(outcomes["jobs.py"]) == [(7, "kept", "LK102")]
+    assert fates(outcomes["main.py"]) == [(2, "kept", "LK102"), (3, "kept", "LK102")]
+    assert [places(outcome) for outcome in outcomes.values()] == [["7:12 LK102"], []]
+
+
+# -- programs ------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_without_settings_is_read_for_what_it_says_about_the_others() -> None:
+    every = check_all(RETURNED)
+    assert list(every) == list(RETURNED)
+    for path, outcome in every.items():
+        assert check_all(RETURNED, named=path) == {path: outcome}
+    assert check_program([]) == ()
+
+
+def test_a_file_alone_knows_nothing_of_the_others() -> None:
+    assert fates(check(RETURNED["jobs.py"])) == [(5, "handed", None)]
+    assert check(RETURNED["main.py"]) == Skipped("pkg/mod.py")
+
+
+def test_a_file_that_no_task_leads_to_is_skipped() -> None:
+    assert check_all(RETURNED)["other.py"] == Skipped("other.py")
+
+
+def test_a_broken_file_is_told_if_it_is_named_and_passed_over_otherwise() -> None:
+    files = {**RETURNED, "broken.py": "import asyncio\nasyncio.create_task(\n"}
+    assert places(check_all(files)["broken.py"]) == ["2:20 LK001"]
+    assert check_all(files, named="main.py") == check_all(RETURNED, named="main.py")
+
+
+def test_objects_that_nothing_ends_are_reported_where_they_are_made() -> None:
+    found = Unclosed("pkg/mod.py", Span(4, 1, 4, 9), "C", "C.close", "work", None, ())
+    outcome = decide(facts_of(LEAK), (task(5, Fate.DROPPED),), (found,), Settings.default())
+    assert places(outcome) == ["4:1 LK107", "5:1 LK101"]
+    assert len(outcome.tasks) == 1
 
 
 # -- trouble -------------------------------------------------------------------------------------------------------
@@ -184,8 +306,9 @@ def fail_with(error: BaseException) -> object:
     return fail
 
 
-def test_fault_of_our_own_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "judge", fail_with(KeyError("two\nlines")))
+@pytest.mark.parametrize("stage", ["tasks", "unclosed"])
+def test_fault_of_our_own_is_an_outcome(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tracer, stage, fail_with(KeyError("two\nlines")))
     outcome = check(LEAK)
     assert isinstance(outcome, Failed)
     assert (outcome.path, outcome.error) == (
@@ -197,24 +320,43 @@ def test_fault_of_our_own_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None
     assert outcome.details.endswith("KeyError: 'two\\nlines'\n")
 
 
+def failing_for(path: str, error: Exception) -> Callable[[Tracer, ModuleFacts], tuple[Task, ...]]:
+    tasks = Tracer.tasks
+
+    def fail(self: Tracer, facts: ModuleFacts) -> tuple[Task, ...]:
+        if facts.path == path:
+            raise error
+        return tasks(self, facts)
+
+    return fail
+
+
+def test_fault_of_our_own_costs_the_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = check_all(RETURNED)
+    monkeypatch.setattr(Tracer, "tasks", failing_for("jobs.py", ValueError("no")))
+    after = check_all(RETURNED)
+    lost = after.pop("jobs.py")
+    assert isinstance(lost, Failed)
+    assert lost.error == "leaklint itself failed on this file: ValueError: no"
+    assert after == {path: outcome for path, outcome in before.items() if path != "jobs.py"}
+
+
+@pytest.mark.parametrize("stage", ["read_program", "trace"])
+def test_fault_in_what_is_common_to_all_is_an_outcome_of_every_named_file(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, stage, fail_with(ValueError("no")))
+    assert [(outcome.path, type(outcome)) for outcome in check_program(inputs(RETURNED))] == [
+        (path, Failed) for path in RETURNED
+    ]
+    assert list(check_all(RETURNED, named="main.py")) == ["main.py"]
+
+
 @pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (ValueError("first\nsecond"), "ValueError: first"),
-        (MemoryError(), "MemoryError"),
-        (AssertionError(" "), "AssertionError"),
-    ],
+    ("home", "stage"), [(reading, "read_source"), (reading, "collect"), (Tracer, "tasks"), (Tracer, "unclosed")]
 )
-def test_error_is_one_line(error: Exception, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "collect", fail_with(error))
-    outcome = check(LEAK)
-    assert isinstance(outcome, Failed)
-    assert outcome.error == f"leaklint itself failed on this file: {text}"
-
-
-@pytest.mark.parametrize("stage", ["read_source", "collect", "judge"])
-def test_endless_nesting_is_the_users_to_mend(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, stage, fail_with(RecursionError("maximum recursion depth exceeded")))
+def test_endless_nesting_is_the_users_to_mend(home: object, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, stage, fail_with(RecursionError("maximum recursion depth exceeded")))
     outcome = check(LEAK)
     assert isinstance(outcome, Checked)
     (found,) = outcome.diagnostics
@@ -223,7 +365,7 @@ def test_endless_nesting_is_the_users_to_mend(stage: str, monkeypatch: pytest.Mo
 
 
 def test_ctrl_c_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "judge", fail_with(KeyboardInterrupt()))
+    monkeypatch.setattr(Tracer, "tasks", fail_with(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         check(LEAK)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from generative.explore import Exploration, State, explore
+from generative.explore import Exploration, explore
+from generative.loop import State
 from generative.program import Compound, Line, Part, Program, Site, spawn_sites
 
 ENDED, LEFT, CANCELLED, INTERRUPTED = State.ENDED, State.LEFT, State.CANCELLED, State.INTERRUPTED

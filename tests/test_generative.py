@@ -35,7 +35,8 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 
-from generative.explore import CANCELLATION, Exploration, Run, State, explore
+from generative.explore import CANCELLATION, Exploration, Run, explore
+from generative.loop import State
 from generative.objections import compare
 from generative.program import Program, Project, Site, spawn_sites
 from generative.projects import projects

@@ -14,11 +14,13 @@ from dataclasses import replace
 import pytest
 from examples import MARK, ROOT, Example, examples, name_of, parsing_examples, places
 
+from leaklint.catalog.libraries import LIBRARIES
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Checked, Diagnostic
 from leaklint.model.fate import Step, Task
 
-LIBRARIES = {"asyncio", "anyio", "trio"}
+ASYNCHRONOUS = {"asyncio", *(path.partition(".")[0] for path in LIBRARIES)}
+"""The libraries of which the catalogue tells what they do with tasks."""
 SPAWNERS = {"create_task", "ensure_future"}
 
 
@@ -84,7 +86,7 @@ class Synchronous(ast.NodeTransformer):
 def renamed(module: str) -> str:
     """The name of the module that is imported in place of this one."""
     head, dot, tail = module.partition(".")
-    return f"plain{dot}{tail}" if head in LIBRARIES else module
+    return f"plain{dot}{tail}" if head in ASYNCHRONOUS else module
 
 
 def replace_node(node: ast.AST, **changes: object) -> ast.AST:
@@ -167,8 +169,13 @@ def moved(checked: Checked, line_of: list[int]) -> Checked:
         return Step(old.path, span(old.span), text(old.message))
 
     def task(old: Task) -> Task:
-        leaving = step(old.leaving) if old.leaving else None
-        return replace(old, span=span(old.span), evidence=tuple(map(step, old.evidence)), leaving=leaving)
+        return replace(
+            old,
+            span=span(old.span),
+            evidence=tuple(map(step, old.evidence)),
+            leaving=old.leaving and step(old.leaving),
+            cause=old.cause and step(old.cause),
+        )
 
     def diagnostic(old: Diagnostic) -> Diagnostic:
         return replace(

@@ -16,7 +16,7 @@ from leaklint.engine import check_source
 from leaklint.model.code import Class, Function, Span
 from leaklint.model.diagnostic import Checked, Diagnostic, Level
 from leaklint.model.facts import ModuleFacts, ModuleNames, Unparsable
-from leaklint.model.fate import Fate, PathKind, Step, Task
+from leaklint.model.fate import Fate, PathKind, Step, Task, Unclosed
 from leaklint.policy.config import Settings
 from leaklint.rules import (
     SECTIONS,
@@ -45,6 +45,7 @@ def test_codes_names_levels_and_defaults() -> None:
         ("LK104", "leaky-path", "warning", True),
         ("LK105", "escaping-task", "note", False),
         ("LK106", "ungrouped-task", "note", False),
+        ("LK107", "unclosed-owner", "warning", True),
     ]
 
 
@@ -400,7 +401,7 @@ def test_a_rule_fires_on_its_own_fates_only(fate: Fate) -> None:
 
 def test_unparsable_file() -> None:
     broken = Unparsable("m.py", Span(3, 7, 3, 8), "invalid syntax")
-    subject = Subject("m.py", facts=None, unparsable=broken, tasks=(), complaints=())
+    subject = Subject("m.py", facts=None, unparsable=broken, tasks=(), unclosed=(), complaints=())
     assert list(by_code("LK001").check(subject)) == [
         Diagnostic(
             path="m.py",
@@ -418,7 +419,7 @@ def test_unparsable_file() -> None:
 
 def test_complaint_about_a_comment() -> None:
     complaint = Complaint(Span(3, 7, 3, 30), "unknown rule `LK11`, did you mean `LK101`?", "write `LK101`")
-    subject = Subject("m.py", facts=None, unparsable=None, tasks=(), complaints=(complaint,))
+    subject = Subject("m.py", facts=None, unparsable=None, tasks=(), unclosed=(), complaints=(complaint,))
     assert list(by_code("LK002").check(subject)) == [
         Diagnostic(
             path="m.py",
@@ -432,6 +433,55 @@ def test_complaint_about_a_comment() -> None:
             evidence=(),
         )
     ]
+
+
+UNCLOSED = Unclosed(
+    path="pkg/mod.py",
+    span=SPAN,
+    made="Client",
+    end="Client.close",
+    spawned="self._run",
+    kept=None,
+    evidence=(Step("pkg/client.py", Span(9, 1, 9, 5), "`start` spawns the task that it owns"),),
+)
+
+
+def test_unclosed_owner() -> None:
+    subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(), unclosed=(UNCLOSED,), complaints=())
+    assert [found for rule in all_rules() for found in rule.check(subject)] == [
+        Diagnostic(
+            path="pkg/mod.py",
+            span=SPAN,
+            code="LK107",
+            name="unclosed-owner",
+            level=Level.WARNING,
+            message="this `Client` owns the task of `self._run`, and nothing calls `Client.close`",
+            label="made here",
+            help="call `close` in a `finally`, or where its owner ends",
+            evidence=UNCLOSED.evidence,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unclosed", "message", "text"),
+    [
+        (
+            replace(UNCLOSED, kept="self._client"),
+            "this `Client`, kept in `self._client`, owns the task of `self._run`, and nothing calls `Client.close`",
+            "call `close` in a `finally`, or where its owner ends",
+        ),
+        (
+            replace(UNCLOSED, made="Client.connect", end="Client.__aexit__"),
+            "this `Client.connect` owns the task of `self._run`, and nothing calls `Client.__aexit__`",
+            "enter it with `async with`",
+        ),
+    ],
+)
+def test_unclosed_owner_in_other_words(unclosed: Unclosed, message: str, text: str) -> None:
+    subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(), unclosed=(unclosed,), complaints=())
+    (found,) = by_code("LK107").check(subject)
+    assert (found.message, found.help) == (message, text)
 
 
 # -- documentation -------------------------------------------------------------------------------------------------

@@ -7,12 +7,14 @@ function which returns a handle, reach an attribute that keeps one, or make an o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from leaklint.analysis.interpreter.frame import handle_words
 from leaklint.analysis.kinds import last_name, selves
-from leaklint.analysis.linking import Names
+from leaklint.analysis.linking import Names, tree_of
 from leaklint.analysis.resolve import plain
 from leaklint.catalog import ADDING, LOOP_SPAWNS, Catalog, Role
 from leaklint.model import code
@@ -21,7 +23,7 @@ from leaklint.model.facts import ModuleFacts
 from leaklint.model.walk import walk
 
 Needle = tuple[str, ...]
-"""Words that all occur in a file."""
+"""Words that all occur in a file, and the top-level package whose files, and those that import it, are meant."""
 
 
 class Wanted(NamedTuple):
@@ -35,6 +37,17 @@ class Wanted(NamedTuple):
     """A file in which one of them occurs is wanted whole."""
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is known of a top-level package."""
+
+    words: set[str] = field(default_factory=set)
+    """A function that mentions one of them is relevant."""
+    spawners: set[str] = field(default_factory=set)
+    """What may return a handle: dotted paths of functions, and names of methods."""
+    needles: set[Needle] = field(default_factory=set)
+
+
 class Expansion:
     """Grows as modules are added; `wanted` tells what they ask for."""
 
@@ -42,38 +55,46 @@ class Expansion:
         """`names` must be told of every module that is added."""
         self._names = names
         self._catalog = catalog
-        self._spawners: set[str] = set()
-        """What starts a task or may return its handle: dotted paths of functions, and names of methods."""
-        self._words = set(catalog.handle_names)
-        self._needles: set[Needle] = set()
+        self._known: dict[str, _Known] = defaultdict(_Known)
         self._asked: set[tuple[str, str]] = set()
         """Paths of functions and bases that are wanted whole, each with the module that writes it."""
-        self._types: set[tuple[str, str]] = set()
-        """Paths of classes whose definitions are to be found."""
-        self._waiting: list[tuple[ModuleFacts, code.Function]] = []
+        self._types: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        """By name, the paths of classes that relevant functions mention."""
+        self._owners: set[str] = set()
+        """The names of the classes with relevant methods."""
+        self._new: list[_Scope] = []
+        self._waiting: list[_Scope] = []
+        """Functions that were not relevant when they were last looked at."""
+        self._size = 0
+        """The number of words when that was."""
 
     def add(self, facts: ModuleFacts) -> None:
         """One more module has been read whole."""
-        self._waiting += [(facts, function) for function in facts.functions]
+        seen = [self._known[tree] for tree in sorted(self._names.trees(facts))]
+        own = self._known[tree_of(facts.module)]
+        self._new += [_Scope(facts, function, own, seen) for function in facts.functions]
 
     def wanted(self) -> Wanted:
         """What the modules that were added so far ask for."""
-        size = -1
-        while size != len(self._words):
-            size = len(self._words)
-            waiting, self._waiting = self._waiting, []
-            for facts, function in waiting:
-                if function.words.isdisjoint(self._words):
-                    self._waiting.append((facts, function))
+        while self._new:
+            for scope in self._new:
+                if scope.is_relevant(self._catalog.handle_names):
+                    self._learn(scope)
+                    self._rename(scope)
                 else:
-                    self._learn(facts, function)
-                    self._rename(facts, function)
+                    self._waiting.append(scope)
+            self._new = []
+            size = sum(len(known.words) for known in self._known.values())
+            if size != self._size:
+                self._size = size
+                self._new, self._waiting = self._waiting, []
         return self._resolved()
 
     def _resolved(self) -> Wanted:
         names: set[str] = set()
         facts: set[str] = set()
-        for path, module in self._asked | self._types:
+        types = (asked for name in sorted(self._owners) for asked in self._types.get(name, ()))
+        for path, module in self._asked.union(types):
             target = self._names.target(path, module)
             if target.unread is not None:
                 names.add(target.unread)
@@ -81,82 +102,110 @@ class Expansion:
                 continue
             elif (home := self._names.module_of(target.path)) is not None:
                 facts.add(home)
-        return Wanted(frozenset(names), frozenset(facts), frozenset(self._needles))
+        needles = {(*needle, tree) for tree, known in self._known.items() for needle in known.needles}
+        return Wanted(frozenset(names), frozenset(facts), frozenset(needles))
 
-    def _learn(self, facts: ModuleFacts, function: code.Function) -> None:
+    def _learn(self, scope: _Scope) -> None:
         """What a relevant function does with the handles of its spawns, and what it asks for."""
+        function, own = scope.function, scope.own
         held: set[str] = set()
-        for call in walk(function.body, code.Call):
-            if self._may_give(call, facts.module):
+        calls = list(walk(function.body, code.Call))
+        for call in calls:
+            if self._may_give(call, scope):
                 names = handle_words(function, call)
                 held |= names
-                self._keep(_attributes_of(function, names), function)
-                self._keep_globally(_globals_of(function, call, names), facts.module)
+                _keep(_attributes_of(function, names), function, own)
+                self._keep_globally(_globals_of(function, call, names), scope)
                 if _returns(function, call, names) and function.kind == "function" and function.name[:2] != "__":
-                    self._spawners.add(function.name if function.owner else function.qualname)
-                    self._words.add(function.name)
-                    self._needles.add((_called(function),))
-        self._ask(facts, function, held)
+                    own.spawners.add(function.name if function.owner else function.qualname)
+                    own.words.add(function.name)
+                    own.needles.add((_called(function),))
+        self._ask(scope, calls, held)
 
-    def _rename(self, facts: ModuleFacts, function: code.Function) -> None:
+    def _rename(self, scope: _Scope) -> None:
         """What a function that may return a handle is assigned to, as it is or as a partial."""
-        for statement in walk(function.body, code.Assign):
+        for statement in walk(scope.function.body, code.Assign):
             value = plain(statement.value)
-            if isinstance(value, code.Global):
-                target = self._names.target(value.path, facts.module)
-                known = target.path in self._spawners or bool({*target.attributes[-1:]} & self._spawners)
-            else:
-                known = isinstance(value, code.Attribute) and value.attr in self._spawners
-            for each in statement.targets if known else ():
-                self._spawners.add(each.path if isinstance(each, code.Global) else last_name(each))
-                self._words.add(last_name(each))
-                self._needles.add((f"{last_name(each)}(",))
+            given = isinstance(value, code.Global | code.Attribute) and self._gives(value, scope, frozenset())
+            for each in statement.targets if given else ():
+                scope.own.spawners.add(each.path if isinstance(each, code.Global) else last_name(each))
+                scope.own.words.add(last_name(each))
+                scope.own.needles.add((f"{last_name(each)}(",))
 
-    def _may_give(self, call: code.Call, module: str) -> bool:
+    def _may_give(self, call: code.Call, scope: _Scope) -> bool:
         """Whether a call may start a task or return a handle."""
-        match call.func:
+        return self._gives(call.func, scope, LOOP_SPAWNS)
+
+    def _gives(self, callee: Expr, scope: _Scope, methods: frozenset[str]) -> bool:
+        match callee:
             case code.Global(path=path):
-                target = self._names.target(path, module)
-                if self._catalog.role(target.path) is Role.SPAWN or target.path in self._spawners:
+                target = self._names.target(path, scope.facts.module)
+                if self._catalog.role(target.path) is Role.SPAWN or scope.knows(target.path):
                     return True
-                return bool(target.attributes) and target.attributes[-1] in LOOP_SPAWNS | self._spawners
+                return any(name in methods or scope.knows(name) for name in target.attributes[-1:])
             case code.Attribute(attr=attr) | code.Name(id=attr):
-                return attr in LOOP_SPAWNS | self._spawners
+                return attr in methods or scope.knows(attr)
         return False
 
-    def _keep(self, attributes: Iterator[code.Attribute], function: code.Function) -> None:
-        owner = (function.owner or "").rpartition(".")[2]
-        itself = selves(function)
-        for attribute in attributes:
-            self._words.add(attribute.attr)
-            if owner and isinstance(attribute.value, code.Name) and attribute.value.id in itself:
-                self._needles |= {(f".{attribute.attr}", owner), (f"{owner}(",), (f"{owner}.",)}
-            else:
-                self._needles.add((f".{attribute.attr}",))
-
-    def _keep_globally(self, paths: Iterator[str], module: str) -> None:
+    def _keep_globally(self, paths: Iterator[str], scope: _Scope) -> None:
         for path in paths:
-            holder, _, name = self._names.target(path, module).path.rpartition(".")
-            self._words.add(name)
-            self._needles.add((name, holder.rpartition(".")[2]))
+            holder, _, name = self._names.target(path, scope.facts.module).path.rpartition(".")
+            scope.own.words.add(name)
+            scope.own.needles.add((name, holder.rpartition(".")[2]))
 
-    def _ask(self, facts: ModuleFacts, function: code.Function, held: set[str]) -> None:
+    def _ask(self, scope: _Scope, calls: list[code.Call], held: set[str]) -> None:
         """The functions that are given a handle, the classes of receivers, and the bases of the class around."""
-        module = facts.module
+        function, module = scope.function, scope.facts.module
         words = {path for param in function.params for path in _paths_in(param.annotation)} | function.words
-        for scope in facts.classes:
-            if function.qualname.startswith(f"{scope.qualname}."):
-                self._asked |= {(base.path, module) for base in walk(scope.bases, code.Global)}
-                makers = (method.words for method in scope.methods if method.name == "__init__")
-                words = words.union(scope.body.words, *makers)
-        self._types |= {(word, module) for word in words if word.rpartition(".")[2][:1].isupper() and "." in word}
-        held = held | self._words
-        for call in walk(function.body, code.Call):
+        for around in scope.facts.classes:
+            if function.qualname.startswith(f"{around.qualname}."):
+                self._asked |= {(base.path, module) for base in walk(around.bases, code.Global)}
+                makers = (method.words for method in around.methods if method.name == "__init__")
+                words = words.union(around.body.words, *makers)
+        for word in words:
+            if "." in word and (name := word.rpartition(".")[2])[:1].isupper():
+                self._types[name].add((word, module))
+        if function.owner:
+            self._owners.add(function.owner.rpartition(".")[2])
+        for call in calls:
             callee = call.func
             if isinstance(callee, code.Global):
                 given = (*call.args, *(keyword.value for keyword in call.keywords))
-                if last_name(callee) in self._words or any(_word(node) in held for node in walk(given, _NAMES)):
+                passes = any(_word(node) in held or scope.mentions(_word(node)) for node in walk(given, _NAMES))
+                if passes or scope.mentions(last_name(callee)):
                     self._asked.add((callee.path, module))
+
+
+class _Scope(NamedTuple):
+    """A function, what is known of its top-level package, and of all those that it can know of."""
+
+    facts: ModuleFacts
+    function: code.Function
+    own: _Known
+    seen: list[_Known]
+
+    def is_relevant(self, spawns: frozenset[str]) -> bool:
+        words = self.function.words
+        return not words.isdisjoint(spawns) or any(not words.isdisjoint(known.words) for known in self.seen)
+
+    def mentions(self, word: str) -> bool:
+        """Whether a word makes functions relevant here."""
+        return any(word in known.words for known in self.seen)
+
+    def knows(self, spawner: str) -> bool:
+        """Whether something may return a handle."""
+        return any(spawner in known.spawners for known in self.seen)
+
+
+def _keep(attributes: Iterator[code.Attribute], function: code.Function, known: _Known) -> None:
+    owner = (function.owner or "").rpartition(".")[2]
+    itself = selves(function)
+    for attribute in attributes:
+        known.words.add(attribute.attr)
+        if owner and isinstance(attribute.value, code.Name) and attribute.value.id in itself:
+            known.needles |= {(f".{attribute.attr}", owner), (f"{owner}(",), (f"{owner}.",)}
+        else:
+            known.needles.add((f".{attribute.attr}",))
 
 
 _NAMES = (code.Name, code.Attribute, code.Call)

@@ -1,4 +1,4 @@
-"""Task groups that a project has made itself: classes that wait for the tasks of others, and are ended by their owner."""
+"""Task groups that a project has made itself: classes that wait for the tasks of others, and that something ends."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def spawns_for_others(spawn: Spawn) -> bool:
 
 
 def ending_of(owner: str, waits: code.Function, kinds: Kinds) -> Ending | None:
-    """Where the program enters an object of a class with `async with`, or calls the method that waits for its tasks, from
-    outside of the class; None if that is nowhere in view.
+    """Where the program enters an object of a class with `async with`, or calls the method that waits for its tasks,
+    from outside of the class; None if that is nowhere in view.
     """
     return next(_endings(owner, waits, kinds), None)
 
@@ -45,12 +45,12 @@ def _endings(owner: str, waits: code.Function, kinds: Kinds) -> Iterator[Ending]
     ends = _ends(family, waits, kinds)
     can_enter = any(end.name in ("__aexit__", "__exit__") for end in ends)
     for end in ends:
-        for scope in kinds.program.mentioning(end.name):
+        for scope in kinds.program.mentioning(end.name, end.qualname):
             if kinds.program.owner_of(scope) not in family:
                 for call in walk(scope.body, code.Call):
                     if isinstance(call.func, code.Attribute) and resolved(call.func, scope, kinds) is end:
                         yield Ending(scope, call.span, f"calls `{end.name}`")
-    for scope in kinds.program.entering if can_enter else ():
+    for scope in kinds.program.entering(owner) if can_enter else ():
         for entered in _entered(scope):
             if kinds.of(entered, scope) in family:
                 yield Ending(scope, _span(entered, scope), "enters it, and waits when it leaves")

@@ -88,6 +88,25 @@ class Kinds:
         return any(self.catalog.role(path_of(decorator)) is role for decorator in function.decorators)
 
     @cached_property
+    def spawn_words(self) -> frozenset[str]:
+        """A scope that mentions none of these words spawns nothing."""
+        return self.catalog.spawn_words | self.workers | {path.rpartition(".")[2] for path in self.partials}
+
+    @cached_property
+    def partials(self) -> dict[str, str]:
+        """The variables of modules that are partials of a dotted path, by their own path."""
+        return {
+            target.path: path
+            for module in self.program.modules
+            if "functools.partial" in module.functions[0].words
+            for statement in module.functions[0].body
+            if isinstance(statement, code.Assign) and isinstance(statement.value, code.Call)
+            for target in statement.targets
+            if path_of(statement.value) == "functools.partial" and statement.value.args
+            if isinstance(target, code.Global) and (path := path_of(statement.value.args[0])) is not None
+        }
+
+    @cached_property
     def workers(self) -> frozenset[str]:
         """The names of the functions that a decorator makes start a task."""
         return frozenset(f.name for f in self.program.functions.values() if self.is_decorated(f, Role.WORKER))

@@ -35,6 +35,7 @@ class Names:
         of a first part as it is written and as the program calls it.
         """
         self._every = every
+        self._trees = frozenset(map(tree_of, every))
         self._known: dict[str, ModuleNames] = {}
         self._imports: dict[str, dict[str, str]] = {}
         self._targets: dict[str, Target] = {}
@@ -57,6 +58,12 @@ class Names:
             self._targets[path] = self._follow(path, module, _LONGEST_WAY)
         return self._targets[path]
 
+    def trees(self, facts: ModuleFacts) -> set[str]:
+        """The top-level packages of the program that a module can know of: its own, and those that it refers to."""
+        written = {word.partition(".")[0] for function in facts.functions for word in function.words if "." in word}
+        aliased = {tree_of(name) for _, name in self._every.get(facts.module, ())}
+        return ((written | aliased) & self._trees) | {tree_of(facts.module)}
+
     def module_of(self, path: str) -> str | None:
         """The longest beginning of a path that is a module of the program."""
         while path and path not in self._every:
@@ -64,7 +71,7 @@ class Names:
         return path or None
 
     def _follow(self, written: str, module: str, steps: int) -> Target:
-        path = _renamed(written, self._every.get(module, ()))
+        path = renamed(written, self._every.get(module, ()))
         holder = self.module_of(path)
         if holder is None or holder == path or not steps:
             return Target(path)
@@ -88,7 +95,7 @@ class Names:
 
     def _by_star(self, names: ModuleNames, name: str, attributes: tuple[str, ...], steps: int) -> Target | None:
         for written in names.stars if steps else ():
-            star = _renamed(written, self._every.get(names.module, ()))
+            star = renamed(written, self._every.get(names.module, ()))
             source = self._known.get(star)
             if source is None:
                 if star in self._every:
@@ -109,7 +116,13 @@ def _attributes(path: str, attributes: tuple[str, ...], defined: frozenset[str])
     return Target(path)
 
 
-def _renamed(path: str, aliases: Aliases) -> str:
+def tree_of(path: str) -> str:
+    """The top-level package of a dotted name."""
+    return path.partition(".")[0]
+
+
+def renamed(path: str, aliases: Aliases) -> str:
+    """A dotted path as the program calls it, given what the imports of a file write."""
     for written, name in aliases:
         if path == written or path.startswith(f"{written}."):
             return name + path[len(written) :]

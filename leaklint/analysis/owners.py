@@ -71,33 +71,30 @@ def candidates(place: Place, spawner: code.Function, shared: Shared) -> list[cod
     """The functions that may reach what is kept at a place, in the order in which they are asked."""
     program = shared.program
     if place.scope == GLOBAL:
-        return list(program.mentioning(place.name))
+        return list(program.mentioning(place.name, place.name))
     if place.scope == CELL:
         top = spawner.qualname.partition(".<")[0].rsplit(".", 1)[0]
-        return [f for f in program.mentioning(place.name) if f.qualname == top or f.qualname.startswith(f"{top}.")]
+        return [f for f in program.mentioning(place.name, top) if f.qualname == top or f.qualname.startswith(f"{top}.")]
     word = place.name[1:-1].strip("'\"") if place.name.startswith("[") else place.name
-    mentions = program.mentioning(word)
     owner = field_owner(place)
+    mentions = program.mentioning(word, owner or spawner.qualname)
     if owner is None:
         return list(mentions)
     family = set(program.family(owner))
     home = {program.paths[each] for each in family if each in program.paths} | {program.paths[spawner.qualname]}
-    is_only = shared.kinds.declaring(place.name) <= family
-    near = [f for f in mentions if program.paths[f.qualname] in home or _reaches(f, word, family, is_only, shared)]
+    receivers: set[str | None] = {*family}
+    if shared.kinds.declaring(place.name) <= family:
+        receivers.add(None)  # no other class has an attribute of that name
+    near = [f for f in mentions if program.paths[f.qualname] in home or _reaches(f, word, receivers, shared)]
     return sorted(near, key=lambda function: program.owner_of(function) not in family)
 
 
-def _reaches(function: code.Function, word: str, family: set[str], is_only: bool, shared: Shared) -> bool:
-    """Whether a function in another file plainly reads an attribute of one of these classes.
-
-    A receiver of unknown class counts if no other class of the program has an attribute of that name.
-    """
-    for node in walk(function.body, code.Attribute):
-        if node.attr == word:
-            kind = shared.kinds.of(node.value, function)
-            if kind in family or (kind is None and is_only):
-                return True
-    return any(path.rpartition(".")[2] == word and path.rpartition(".")[0] in family for path in function.words)
+def _reaches(function: code.Function, word: str, receivers: set[str | None], shared: Shared) -> bool:
+    """Whether a function in another file plainly reads an attribute of one of these classes (None: an unknown one)."""
+    read = (node.value for node in walk(function.body, code.Attribute) if node.attr == word)
+    if any(shared.kinds.of(receiver, function) in receivers for receiver in read):
+        return True
+    return any(path.rpartition(".")[2] == word and path.rpartition(".")[0] in receivers for path in function.words)
 
 
 def effect_of(function: code.Function, place: Place, value: Value, shared: Shared) -> Effect:
@@ -143,7 +140,8 @@ def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -
         return Effect(_CANCELS, Fate.CANCELLED, (), (*trail, end), function)
     if state.left is not None and _is_left(state):
         return Effect(_LEAVES, Fate.HAZARD, (state.left.kind,), trail, function, state.left.span)
-    if state.get(RETURNED) is not None and not function.name.startswith("_"):
+    if state.get(RETURNED) is not None:
         given = frame.act(function.span, "returns it")
-        return Effect(_GIVES_AWAY, Fate.HANDED, (), (*trail, given), function)
+        fate = Fate.KEPT if function.name.startswith("_") else Fate.HANDED  # what is private goes to those in view
+        return Effect(_GIVES_AWAY, fate, (), (*trail, given), function)
     return KEEPS

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from leaklint.analysis.ends import Verdict
 from leaklint.analysis.interpreter.frame import Frame
-from leaklint.analysis.kinds import Kinds, receiver
+from leaklint.analysis.kinds import Kinds, path_of, receiver
 from leaklint.analysis.resolve import resolved
 from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Spawn
@@ -18,6 +18,10 @@ from leaklint.model.walk import text, walk
 
 _BY_ITSELF = frozenset({"__init__", "__post_init__", "__new__"})
 """Methods that run when an object is made."""
+_END_WORDS = frozenset(
+    """aclose aexit await cancel cleanup close closed del disconnect dispose end exit finish join kill quit release
+    shutdown stop stopped teardown terminate unload wait""".split()
+)
 
 
 class Making(NamedTuple):
@@ -49,7 +53,7 @@ def is_owned_by(owner: str, verdict: Verdict, kinds: Kinds) -> bool:
     family = kinds.program.family(owner)
     if verdict.fate not in (Fate.OWNED, Fate.GROUPED) or verdict.ender is None:
         return False
-    return verdict.owner in family and kinds.program.owner_of(verdict.ender) in family
+    return verdict.owner in family and verdict.ender.owner in family
 
 
 def makings(function: code.Function, kinds: Kinds) -> Iterator[Making]:
@@ -69,19 +73,50 @@ def makings(function: code.Function, kinds: Kinds) -> Iterator[Making]:
 
 def owning_of(owner: str, spawn: Spawn, method: code.Function, waits: code.Function, kinds: Kinds) -> Owning:
     """How the objects of a class own a task that one of its methods starts and another one waits for."""
-    return Owning(spawn, waits, _reaching(owner, method.name, kinds), _reaching(owner, waits.name, kinds))
+    methods = _methods(owner, kinds)
+    ends = _mentioning(methods, {waits.name} | {each.name for each in methods if is_end(each.name)})
+    return Owning(spawn, waits, _calling(methods, method.name), ends)
 
 
-def _reaching(owner: str, name: str, kinds: Kinds) -> frozenset[str]:
-    """A method of a class and all that mention it, or one that does."""
-    program = kinds.program
-    methods = [m for each in program.family(owner) if each in program.classes for m in program.classes[each].methods]
-    found = {name}
+def is_end(name: str) -> bool:
+    """Whether a method by its name ends the object: whoever calls it does not forget the object."""
+    return not _END_WORDS.isdisjoint(name.strip("_").split("_"))
+
+
+def _methods(owner: str, kinds: Kinds) -> list[code.Function]:
+    classes = kinds.program.classes
+    return [method for each in kinds.program.family(owner) if each in classes for method in classes[each].methods]
+
+
+def _mentioning(methods: list[code.Function], names: set[str]) -> frozenset[str]:
+    """The names of methods, with those of all that mention one of them, or one that does."""
+    found = set(names)
     size = 0
     while size != len(found):
         size = len(found)
         found |= {method.name for method in methods if not found.isdisjoint(method.words)}
     return frozenset(found)
+
+
+def _calling(methods: list[code.Function], name: str) -> frozenset[str]:
+    """A method and all that call it on their own object, or one that does."""
+    found = {name}
+    size = 0
+    while size != len(found):
+        size = len(found)
+        found |= {method.name for method in methods if not found.isdisjoint(_own_calls(method))}
+    return frozenset(found)
+
+
+def _own_calls(method: code.Function) -> set[str]:
+    itself = receiver(method)
+    funcs = (call.func for call in walk(method.body, code.Call))
+    return {
+        func.attr
+        for func in funcs
+        if isinstance(func, code.Attribute)
+        and ((isinstance(func.value, code.Name) and func.value.id == itself) or path_of(func.value) == "builtins.super")
+    }
 
 
 def ends_nowhere(verdict: Verdict) -> bool:
@@ -101,7 +136,8 @@ def is_started(owning: Owning, making: Making, verdict: Verdict, kinds: Kinds) -
         return True
     family = set(kinds.program.family(making.made))
     near = kinds.program.inside(making.function)
-    scopes = near if verdict.fate is Fate.DROPPED else (s for w in owning.starts for s in kinds.program.mentioning(w))
+    every = (scope for word in sorted(owning.starts) for scope in kinds.program.mentioning(word, making.made))
+    scopes = near if verdict.fate is Fate.DROPPED else every
     return any(
         isinstance(call.func, code.Attribute)
         and call.func.attr in owning.starts

@@ -10,7 +10,6 @@ from leaklint.model import code
 from leaklint.model.facts import ModuleFacts
 from leaklint.model.walk import walk
 
-
 _ENTERING = {"enter_async_context", "enter_context", "push_async_exit"}
 
 
@@ -24,8 +23,10 @@ class Program:
 
     @cached_property
     def functions(self) -> dict[str, code.Function]:
-        """By qualified name; of several definitions the last one, as at run time."""
-        return {f.qualname: f for m in self.modules for f in m.functions if f.kind == "function"}
+        """By qualified name; of several definitions the last one, as at run time (a property's setter is none)."""
+        return {
+            f.qualname: f for m in self.modules for f in m.functions if f.kind == "function" and not _is_accessor(f)
+        }
 
     @cached_property
     def scopes(self) -> dict[str, code.Function]:
@@ -131,22 +132,54 @@ class Program:
 
     # -- mentions ------------------------------------------------------------------------------------------------
 
+    def mentioning(self, word: str, home: str) -> list[code.Function]:
+        """The scopes whose own code mentions an attribute, a local name, a string key or a global path.
+
+        Only those are asked that can know of `home`, a dotted name: in its top-level package, and in those that refer
+        to that package.
+        """
+        return [scope for tree in self._knowing(home) for scope in self._mentions.get((tree, word), ())]
+
+    def entering(self, home: str) -> list[code.Function]:
+        """The scopes that enter a context manager, of those that can know of `home`."""
+        return [scope for tree in self._knowing(home) for scope in self._entering.get(tree, ())]
+
+    def _knowing(self, home: str) -> list[str]:
+        tree = home.partition(".")[0]
+        return [tree, *sorted(self._referring.get(tree, ()))]
+
     @cached_property
-    def _mentions(self) -> dict[str, list[code.Function]]:
-        found: dict[str, list[code.Function]] = defaultdict(list)
+    def _mentions(self) -> dict[tuple[str, str], list[code.Function]]:
+        """By top-level package and word."""
+        found: dict[tuple[str, str], list[code.Function]] = defaultdict(list)
         for module in self.modules:
+            tree = module.module.partition(".")[0]
             for function in module.functions:
                 for word in function.words:
-                    found[word].append(function)
+                    found[tree, word].append(function)
         return found
 
     @cached_property
-    def entering(self) -> tuple[code.Function, ...]:
-        """The scopes that enter a context manager."""
-        every = (function for module in self.modules for function in module.functions)
-        return tuple(f for f in every if _ENTERING & f.words or any(True for _ in walk(f.body, code.With)))
+    def _referring(self) -> dict[str, set[str]]:
+        """By top-level package, the others that refer to it."""
+        trees = {module.module.partition(".")[0] for module in self.modules}
+        found: dict[str, set[str]] = defaultdict(set)
+        for tree, word in self._mentions:
+            named = word.partition(".")[0]
+            if named in trees and named != tree and "." in word:
+                found[named].add(tree)
+        return found
 
-    def mentioning(self, word: str) -> list[code.Function]:
-        """The scopes whose own code mentions an attribute, a local name, a string key or a global path."""
-        return self._mentions.get(word, [])
+    @cached_property
+    def _entering(self) -> dict[str, list[code.Function]]:
+        found: dict[str, list[code.Function]] = defaultdict(list)
+        for module in self.modules:
+            for function in module.functions:
+                if _ENTERING & function.words or any(True for _ in walk(function.body, code.With)):
+                    found[module.module.partition(".")[0]].append(function)
+        return found
 
+
+def _is_accessor(function: code.Function) -> bool:
+    """Whether it only adds to a property: its setter or deleter."""
+    return any(isinstance(each, code.Attribute) and each.attr in ("setter", "deleter") for each in function.decorators)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from leaklint.analysis.kinds import Kinds, last_name, path_of
+from leaklint.analysis.kinds import Kinds, last_name, path_of, receiver
 from leaklint.catalog import HOOK_WORDS, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -38,7 +38,7 @@ def hooks(function: code.Function, kinds: Kinds) -> frozenset[Role]:
     """How frameworks that are given a function call it when they end: `END_HOOK`, `RESUME_HOOK`."""
     return frozenset(
         role
-        for caller in kinds.program.mentioning(function.name)
+        for caller in kinds.program.mentioning(function.name, function.qualname)
         if not caller.words.isdisjoint(HOOK_WORDS)
         for call in walk(caller.body, code.Call)
         if (role := kinds.role_of_callee(call.func, caller)) in (Role.END_HOOK, Role.RESUME_HOOK)
@@ -72,11 +72,11 @@ def uses(function: code.Function, kinds: Kinds) -> Uses:
     """Where the program gets what a function returns."""
     found: list[Use] = []
     complete = True
-    for caller in kinds.program.mentioning(function.name):
+    for caller in kinds.program.mentioning(function.name, function.qualname):
         calls = {id(call.func): call for call in walk(caller.body, code.Call)}
         awaits = {id(await_.value): await_ for await_ in walk(caller.body, code.Await)}
         for node in walk(caller.body, (code.Name, code.Global, code.Attribute)):
-            if last_name(node) != function.name or resolved(node, caller, kinds) is not function:
+            if last_name(node) != function.name or not _leads_to(node, function, caller, kinds):
                 continue
             if is_property(function) and isinstance(node, code.Attribute):
                 found.append(Use(caller, node))
@@ -95,6 +95,24 @@ def uses(function: code.Function, kinds: Kinds) -> Uses:
                     complete = False
             complete = complete and others is not None
     return Uses(tuple(found), complete)
+
+
+def _leads_to(node: Expr, function: code.Function, caller: code.Function, kinds: Kinds) -> bool:
+    """Whether an expression refers to a function, or to another definition of its name, in another branch, say."""
+    found = resolved(node, caller, kinds)
+    return found is not None and found.qualname == function.qualname
+
+
+def argument(use: Use, name: str, function: code.Function) -> Expr | None:
+    """What a use of a function passes for one of its parameters; None when that is not plain to see."""
+    call = use.node.value if isinstance(use.node, code.Await) else use.node
+    if not isinstance(call, code.Call) or any(isinstance(arg, code.Starred) for arg in call.args):
+        return None
+    names = [param.name for param in function.params if param.kind == "positional"]
+    bound = receiver(function) is not None and isinstance(call.func, code.Attribute)
+    given = dict(zip(names[1:] if bound else names, call.args, strict=False))
+    given |= {keyword.name: keyword.value for keyword in call.keywords if keyword.name is not None}
+    return given.get(name)
 
 
 def is_property(function: code.Function) -> bool:
@@ -116,7 +134,7 @@ def _aliased(node: Expr, caller: code.Function, kinds: Kinds) -> list[tuple[code
         if plain(statement.value) is node and len(statement.targets) == 1:
             target = statement.targets[0]
             word = target.path if isinstance(target, code.Global) else last_name(target)
-            scopes = [caller] if isinstance(target, code.Name) else kinds.program.mentioning(word)
+            scopes = [caller] if isinstance(target, code.Name) else kinds.program.mentioning(word, caller.qualname)
             return [(user, call) for user in scopes for call in _calls_of(target, caller, user, kinds)]
     return None
 
@@ -150,11 +168,11 @@ def _decorated_calls(decorator: code.Function, kinds: Kinds) -> Iterator[tuple[c
     outer = kinds.program.enclosing(decorator)
     makers = {decorator.qualname, outer.qualname if outer is not None and outer.kind == "function" else ""}
     for word in sorted({maker.rpartition(".")[2] for maker in makers} - {""}):
-        for scope in kinds.program.mentioning(word):
+        for scope in kinds.program.mentioning(word, decorator.qualname):
             for statement in walk(scope.body, code.Define):
                 if any(path_of(each) in makers for each in statement.function.decorators):
                     function = statement.function
-                    for user in kinds.program.mentioning(function.name):
+                    for user in kinds.program.mentioning(function.name, function.qualname):
                         for call in walk(user.body, code.Call):
                             if resolved(call.func, user, kinds) is function:
                                 yield user, call

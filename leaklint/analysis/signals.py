@@ -23,7 +23,7 @@ def signal_effect(spawned: Expr, spawner: code.Function, shared: Shared) -> Effe
         return KEEPS
     best = KEEPS
     for target in _last_acts(function.body):
-        if _setters(target.attr, shared) == 1:
+        if _setters(target.attr, function.qualname, shared) == 1:
             place = field(shared.kinds.of(target.value, function), target.attr)
             effect = best_effect(place, Waiter(frozenset({PathKind.CANCELLATION})), function, shared)
             if effect.rank > best.rank and effect.fate is not Fate.HANDED:
@@ -57,11 +57,11 @@ def _set_at_the_end_of(block: Block) -> Iterator[code.Attribute]:
                         yield target
 
 
-def _setters(attr: str, shared: Shared) -> int:
+def _setters(attr: str, home: str, shared: Shared) -> int:
     """In how many places the program sets an attribute of that name."""
     setters = (
         node
-        for scope in shared.program.mentioning(attr)
+        for scope in shared.program.mentioning(attr, home)
         for node in walk(scope.body, code.Attribute)
         if node.attr in SETTING and isinstance(node.value, code.Attribute) and node.value.attr == attr
     )

@@ -9,9 +9,9 @@ from leaklint.model import code
 from leaklint.model.code import Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """An expression that gives the task, and the function it stands in."""
+    """An expression that gives the task, and the function it stands in. Each is equal to itself alone."""
 
     function: code.Function
     node: code.Call | code.Await | code.Attribute

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from leaklint.analysis.kinds import FUTURE, TASK, Kinds, guess_from_spelling, last_name, path_of
-from leaklint.analysis.resolve import resolved
+from leaklint.analysis.resolve import argument, resolved, uses
 from leaklint.catalog import (
     GROUP_ONLY_SPAWNS,
     GROUP_SPAWNS,
@@ -103,6 +103,8 @@ class Spawn:
 
 def find_spawns(function: code.Function, kinds: Kinds) -> Iterator[Spawn]:
     """The calls in a scope's own code that start a task, or look like it."""
+    if function.words.isdisjoint(kinds.spawn_words):
+        return
     for call in walk(function.body, code.Call):
         spawn = _spawn(call, function, kinds)
         if spawn is not None:
@@ -112,7 +114,7 @@ def find_spawns(function: code.Function, kinds: Kinds) -> Iterator[Spawn]:
 def _spawn(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
     match call.func:
         case code.Global(path=path, text=written):
-            if (role := kinds.role_of(path)) is not None:
+            if (role := kinds.role_of(path) or kinds.role_of(kinds.partials.get(path))) is not None:
                 return _by_role(role, call, function, kinds)
             holder, _, name = path.rpartition(".")
             if path in kinds.program.functions:
@@ -191,7 +193,7 @@ def _by_role(role: Role, call: code.Call, function: code.Function, kinds: Kinds)
     """A call of a function or method of the catalogue."""
     match role:
         case Role.SPAWN:
-            wraps = path_of(call) == "asyncio.ensure_future" and _is_future(call, function, kinds)
+            wraps = path_of(call) == "asyncio.ensure_future" and _wraps_task(call, function, kinds)
             return Spawn(call, function, Sort.NONE if wraps else Sort.FREE)
         case Role.SPAWN_OWNED:
             return _owned(call, function, kinds)
@@ -217,7 +219,7 @@ def _kept(call: code.Call, keeper: Expr, function: code.Function, kinds: Kinds) 
     """A task that an object of its library keeps; the program may cancel it through that object."""
     why = _step(call, function, f"`{text(keeper)}` keeps it and does not wait for it", kinds)
     words = [last_name(keeper), *(f"{path_of(keeper)}.{end}" for end in _ENDS)]
-    for canceller in (scope for word in words for scope in kinds.program.mentioning(word)):
+    for canceller in (scope for word in words for scope in kinds.program.mentioning(word, function.qualname)):
         for other in walk(canceller.body, code.Call):
             if last_name(other.func) in _ENDS and last_name(_receiver(other.func)) == last_name(keeper):
                 end = _step(other, canceller, f"`{canceller.name}` ends it, and does not wait", kinds)
@@ -250,7 +252,7 @@ def _is_coroutine(expr: Expr, function: code.Function, kinds: Kinds) -> bool:
         return _is_coroutine_function(called, kinds)
     return any(
         isinstance(awaited.value, code.Call) and text(awaited.value.func) == text(expr.func)
-        for other in kinds.program.mentioning(last_name(expr.func))
+        for other in kinds.program.mentioning(last_name(expr.func), function.qualname)
         if kinds.program.paths[other.qualname] == kinds.program.paths[function.qualname]
         for awaited in walk(other.body, code.Await)
     )
@@ -288,5 +290,17 @@ def _is_annotated(call: code.Call, function: code.Function, kinds: Kinds) -> boo
     return False
 
 
-def _is_future(call: code.Call, function: code.Function, kinds: Kinds) -> bool:
-    return bool(call.args) and kinds.of(call.args[0], function) in (TASK, FUTURE)
+def _wraps_task(call: code.Call, function: code.Function, kinds: Kinds) -> bool:
+    """Whether what a call of `ensure_future` is given is a task already, also by every caller of the function."""
+    given = call.args[0] if call.args else None
+    if given is None:
+        return False
+    if kinds.of(given, function) in (TASK, FUTURE):
+        return True
+    if not isinstance(given, code.Name) or given.id not in {param.name for param in function.params}:
+        return False
+    passed = [argument(use, given.id, function) for use in uses(function, kinds).found]
+    return bool(passed) and all(
+        arg is not None and kinds.of(arg, use.caller) in (TASK, FUTURE)
+        for arg, use in zip(passed, uses(function, kinds).found, strict=True)
+    )

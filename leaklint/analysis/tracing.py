@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from leaklint.analysis.ends import End, Verdict
 from leaklint.analysis.groups import ending_of, spawns_for_others
@@ -27,13 +28,14 @@ from leaklint.analysis.owning import (
     Making,
     Owning,
     ends_nowhere,
+    is_end,
     is_owned_by,
     is_started,
     makings,
     owning_of,
     unclosed,
 )
-from leaklint.analysis.resolve import is_property, uses
+from leaklint.analysis.resolve import Use, argument, uses
 from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
 from leaklint.analysis.verdict import fate_of, worst_of
@@ -68,13 +70,13 @@ class Tracer:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._runs: dict[int, _Run] = {}
-        self._receivers: dict[int, tuple[Site, ...]] = {}
-        self._verdicts: dict[int, Verdict | None] = {}
-        self._spawns: dict[str, list[Spawn]] = {}
+        self._runs: dict[Site, _Run] = {}
+        self._receivers: dict[Site, tuple[Site, ...]] = {}
+        self._verdicts: dict[Site, Verdict] = {}
+        self._spawns: dict[int, list[Spawn]] = {}
         self._owners: dict[str, Owning | None] = {}
         self._sites: dict[int, Site] = {}
-        self._recursive: set[int] = set()
+        self._recursive: set[Site] = set()
         """The sites whose function returns the task to one that it has come through."""
         self._received: dict[str, list[Site]] | None = None
 
@@ -93,6 +95,7 @@ class Tracer:
         found = [
             unclosed
             for function in facts.functions
+            if not function.words.isdisjoint(self._possible_owners)
             for making in makings(function, self._shared.kinds)
             if (unclosed := self._unclosed(making))
         ]
@@ -110,6 +113,16 @@ class Tracer:
             return None
         return unclosed(site, owning, verdict, run.frame)
 
+    @cached_property
+    def _possible_owners(self) -> frozenset[str]:
+        """The classes whose objects may own tasks."""
+        program = self._shared.program
+        spawning = (
+            f for m in program.modules for f in m.functions if any(s.sort is Sort.FREE for s in self._spawns_of(f))
+        )
+        owners = {owner for function in spawning if (owner := program.owner_of(function))}
+        return frozenset(name for owner in owners for name in program.family(owner))
+
     def _owning(self, owner: str) -> Owning | None:
         """How objects of a class own tasks; None if they own none that a method of theirs waits for."""
         if owner not in self._owners:
@@ -120,6 +133,8 @@ class Tracer:
         program = self._shared.program
         for name in program.ancestors(owner):
             for method in program.classes[name].methods if name in program.classes else ():
+                if is_end(method.name):
+                    continue  # it only runs when the object is being ended
                 for scope in program.inside(method):
                     for spawn in self._spawns_of(scope):
                         verdict = self._verdict(self._site(spawn)) if spawn.sort is Sort.FREE else None
@@ -130,10 +145,9 @@ class Tracer:
     # -- spawns and calls ----------------------------------------------------------------------------------------
 
     def _spawns_of(self, function: code.Function) -> list[Spawn]:
-        key = f"{id(function)}"
-        if key not in self._spawns:
-            self._spawns[key] = list(find_spawns(function, self._shared.kinds))
-        return self._spawns[key]
+        if id(function) not in self._spawns:  # functions live as long as the program
+            self._spawns[id(function)] = list(find_spawns(function, self._shared.kinds))
+        return self._spawns[id(function)]
 
     def _received_in(self, facts: ModuleFacts) -> list[Site]:
         """The calls in a file that return a task which another function has spawned."""
@@ -154,20 +168,20 @@ class Tracer:
 
     def _receivers_of(self, site: Site) -> tuple[Site, ...]:
         """The places to which the function around a site returns the task."""
-        if id(site) not in self._receivers:
+        if site not in self._receivers:
             found: tuple[Site, ...] = ()
             function = site.function
-            if function.kind == "function" and not function.is_generator and len(site.functions) <= _MOST_RETURNS:
-                if self._run(site).returns:
-                    every = uses(function, self._shared.kinds).found
-                    new = [use for use in every if site.functions.count(use.caller.qualname) < _MOST_TURNS]
-                    callers = [Site(use.caller, use.node, site.spawn, site) for use in new]
-                    if len(new) < len(every):
-                        self._recursive.add(id(site))
-                    # with some arguments it may not return the task at all
-                    found = tuple(caller for caller in callers if self._run(caller).ends)
-            self._receivers[id(site)] = found
-        return self._receivers[id(site)]
+            is_followed = function.kind == "function" and not function.is_generator
+            if is_followed and len(site.functions) <= _MOST_RETURNS and self._run(site).returns:
+                every = uses(function, self._shared.kinds).found
+                new = [use for use in every if site.functions.count(use.caller.qualname) < _MOST_TURNS]
+                callers = [Site(use.caller, use.node, site.spawn, site) for use in new]
+                if len(new) < len(every):
+                    self._recursive.add(site)
+                # with some arguments it may not return the task at all
+                found = tuple(caller for caller in callers if self._run(caller).ends)
+            self._receivers[site] = found
+        return self._receivers[site]
 
     def _site(self, spawn: Spawn) -> Site:
         if id(spawn) not in self._sites:
@@ -200,7 +214,7 @@ class Tracer:
             path=self._shared.program.paths[site.function.qualname],
             span=site.span,
             call=text(call.func) if isinstance(call, code.Call) else text(call),
-            spawned=spawn.spawned if spawn else _given(call) or site.spawn.spawned,
+            spawned=spawn.spawned if spawn else _given(site) or site.spawn.spawned,
             function=site.function.qualname,
             handle=verdict.handle or bound_name(site.node, site.function),
             owner=verdict.owner,
@@ -208,29 +222,26 @@ class Tracer:
             paths=verdict.paths,
             likely=site.spawn.likely,
             leaving=verdict.leaving,
-            waits=verdict.ender.qualname if verdict.ender else None,
+            waits=verdict.ender.qualname if verdict.ender and verdict.fate in (Fate.OWNED, Fate.GROUPED) else None,
             cause=verdict.cause,
             evidence=verdict.evidence,
         )
 
     def _verdict(self, site: Site) -> Verdict:
         """The fate of the task of a site."""
-        key = id(site)
-        if key not in self._verdicts:
+        if site not in self._verdicts:
             run = self._run(site)
             if run.overflow:
                 step = run.frame.step(site.span, "more paths than can be followed")
-                self._verdicts[key] = Verdict(Fate.HANDED, evidence=(step,))
+                self._verdicts[site] = Verdict(Fate.HANDED, evidence=(step,))
             else:
                 grouped = self._grouped(site.spawn)
                 fate = grouped or fate_of(run.ends, run.frame, lambda: self._fates_received(site))
-                self._verdicts[key] = fate
-        verdict = self._verdicts[key]
-        assert verdict is not None
-        return verdict
+                self._verdicts[site] = fate
+        return self._verdicts[site]
 
     def _grouped(self, spawn: Spawn) -> Verdict | None:
-        """The verdict on a task of others that a class of the project waits for, if an owner ends objects of the class."""
+        """The verdict on a task of others that a class of the project waits for, if an owner ends its objects."""
         if not spawns_for_others(spawn):
             return None
         run = self._run(self._site(spawn))
@@ -252,7 +263,9 @@ class Tracer:
             verdict = self._verdict(receiver)
             path = self._shared.program.paths[receiver.function.qualname]
             told = Step(path, receiver.span, "received here") if verdict.fate.leaks else None
-            own = [step for step in verdict.evidence if step.span != site.spawn.call.span or step.path != self._path(site)]
+            own = [
+                step for step in verdict.evidence if step.span != site.spawn.call.span or step.path != self._path(site)
+            ]
             found.append(replace(verdict, evidence=tuple(own), cause=verdict.cause or told, handle=None))
         return found
 
@@ -260,14 +273,14 @@ class Tracer:
         """Whether a function returns the task to nobody but functions that it has come through."""
         receivers = self._receivers_of(site)
         if not receivers:
-            return id(site) in self._recursive
+            return site in self._recursive
         return all(map(self._turns_back, receivers))
 
     def _path(self, site: Site) -> str:
         return self._shared.program.paths[site.spawn.function.qualname]
 
     def _run(self, site: Site) -> _Run:
-        if id(site) not in self._runs:
+        if site not in self._runs:
             shared = self._shared
             shared.overflow = False
             frame = Frame(shared, site.function, site)
@@ -276,8 +289,8 @@ class Tracer:
                 for way, state, trail, span in frame.run(State(), ())
                 if state.status is not Status.UNBORN
             ]
-            self._runs[id(site)] = _Run(frame, ends, shared.overflow)
-        return self._runs[id(site)]
+            self._runs[site] = _Run(frame, ends, shared.overflow)
+        return self._runs[site]
 
 
 def _may_return(function: code.Function) -> bool:
@@ -288,12 +301,13 @@ def _may_return(function: code.Function) -> bool:
     )
 
 
-def _given(call: code.Call | code.Attribute) -> str | None:
-    """What is run in the task, as the caller of a function that spawns it writes it."""
-    if not isinstance(call, code.Call):
+def _given(site: Site) -> str | None:
+    """What runs in the task, as the caller of a function that starts what it is given writes it."""
+    source, inner = site.source, site.spawn.spawned_call
+    if source is None or source.source is not None or not isinstance(inner, code.Name):
         return None
-    coroutines = (arg for arg in (*call.args, *(k.value for k in call.keywords)) if isinstance(arg, code.Call))
-    return next((text(arg.func) for arg in coroutines), None)
+    given = argument(Use(site.function, site.node), inner.id, source.function)
+    return None if given is None else text(given.func if isinstance(given, code.Call) else given)
 
 
 def _settle(state: State, site: Site, shared: Shared, span: Span) -> State:

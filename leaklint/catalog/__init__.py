@@ -32,6 +32,7 @@ from leaklint.catalog.methods import (
     SETTING,
     SPAWN_LIKE,
     SPAWN_WORDS,
+    TASK_METHODS,
     VIEWING,
 )
 from leaklint.catalog.roles import Entry, Role
@@ -62,6 +63,7 @@ __all__ = [
     "SETTING",
     "SPAWN_LIKE",
     "SPAWN_WORDS",
+    "TASK_METHODS",
     "TYPES",
     "VIEWING",
     "Catalog",
@@ -126,6 +128,12 @@ class Catalog:
         """The names of methods that start a task when their receiver is of the right class."""
         known = {path.rpartition(".")[2] for path in self.spawners} | (OWNER_SPAWNS if self.owners else set())
         return LOOP_SPAWNS | GROUP_SPAWNS | LIBRARY_ONLY_SPAWNS | _METHODS | known
+
+    @cached_property
+    def spawn_words(self) -> frozenset[str]:
+        """The names of everything that starts a task, or looks like it."""
+        rows = {path.rpartition(".")[2] for path, entry in CATALOG.items() if entry.role in _SPAWNS}
+        return self.spawn_names | self.handle_names | SPAWN_LIKE | rows
 
     @cached_property
     def handle_names(self) -> frozenset[str]:

@@ -63,6 +63,12 @@ CONTAINER_TYPES = frozenset(
     collections.defaultdict collections.OrderedDict weakref.WeakSet weakref.WeakValueDictionary""".split()
 )
 
+TASK_METHODS = frozenset(
+    """add_done_callback cancel cancelled cancelling done exception get_context get_coro get_loop get_name get_stack
+    print_stack remove_done_callback result set_exception set_name set_result uncancel __await__ __iter__""".split()
+)
+"""What a task can be asked. https://docs.python.org/3/library/asyncio-task.html#task-object"""
+
 SETTING = frozenset({"set", "set_result"})
 """Methods of events and futures that let those go on who wait for them."""
 

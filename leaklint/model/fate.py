@@ -77,12 +77,12 @@ class Task:
     evidence: tuple[Step, ...]
     """The steps that prove the verdict, in order, the spawn itself left out."""
     leaving: Step | None = None
+    """For `hazard`: the step of the evidence at which the first of `paths` leaves the task running."""
     waits: str | None = None
     """For `owned` and `grouped`: the qualified name of the function that waits, where that is known."""
     cause: Step | None = None
-    """The other entry of the inventory that is reported in its place: the call that treats the task so, for a spawn in a
-    function that returns it; the spawn, for a call of a function that keeps what it returns."""
-    """For `hazard`: the step of the evidence at which the first of `paths` leaves the task running."""
+    """The other entry of the inventory that is reported in its place: the call that treats the task so, for a spawn in
+    a function that returns it; the spawn, for a call of a function that keeps what it returns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import TypeVar, get_args, overload
 
 from leaklint.model import code
@@ -26,7 +27,7 @@ def walk(root: object, kind: type[object] | tuple[type[object], ...]) -> Iterato
 
     The bodies of functions, lambdas and classes within are left out: they are scopes of their own.
     """
-    wanted = set(kind) if isinstance(kind, tuple) else {kind}
+    wanted = kind if isinstance(kind, tuple) else (kind,)
     stack: list[object] = [root]
     while stack:
         node = stack.pop()
@@ -35,15 +36,22 @@ def walk(root: object, kind: type[object] | tuple[type[object], ...]) -> Iterato
             yield node
         parts = _PARTS.get(class_)
         if parts is not None:
-            stack.extend([getattr(node, part) for part in parts])
+            stack.extend(parts(node))
         elif isinstance(node, tuple):
-            stack.extend(reversed(node))
+            stack.extend(node[::-1])
 
 
-def _parts(class_: type) -> tuple[str, ...]:
-    """The fields of a node that can hold other nodes, last first."""
+def _parts(class_: type) -> Callable[[object], Iterable[object]]:
+    """What gives the fields of a node that can hold other nodes, last first."""
     leaves = ("Span", "str", "str | None", "bool", "object", "Function", "Class", "frozenset[str]")
-    return tuple(name for name, type_ in reversed(class_.__annotations__.items()) if type_ not in leaves)
+    names = tuple(name for name, type_ in reversed(class_.__annotations__.items()) if type_ not in leaves)
+    if not names:
+        return lambda _: ()
+    if len(names) == 1:
+        only = attrgetter(names[0])
+        return lambda node: (only(node),)
+    every: Callable[[object], Iterable[object]] = attrgetter(*names)
+    return every
 
 
 _PARTS = {class_: _parts(class_) for class_ in (*get_args(code.Expr), *get_args(code.Stmt))}

@@ -44,8 +44,9 @@ exclude = ["tests/broken/"]
 
 - A comment cannot silence this rule: the comments of a file that cannot be parsed are not known. Use `exclude`, or
   `ignore = ["LK001"]`.
-- A file in a directory that mentions no spawn is decoded but not parsed, so a syntax error in it is not found. A file
-  that is named on the command line is always parsed.
+- A file in a directory that mentions no spawn, and to which no task of another file leads, is decoded but not parsed,
+  so a syntax error in it is not found. A file that is named on the command line is always parsed.
+- Of the files of the project that are not named, those that cannot be parsed are passed over in silence.
 - Syntax is read as the Python that runs leaklint reads it. Syntax newer than that is accepted as far as the parser of
   LibCST knows it.
 

@@ -50,7 +50,8 @@ asyncio.run(main())
 ## Limits
 
 - A rule that does not run (it is ignored, not selected, or only runs with `--strict`) makes no suppression unused.
-- A file that mentions no spawn at all is not parsed, so its comments are not looked at.
+- A file in a directory that mentions no spawn, and to which no task of another file leads, is not parsed, so its
+  comments are not looked at.
 - To silence this rule, name it: `ignore[LK002]` on the same line, or `ignore-file[LK002]`. A bare `ignore` does not
   cover it, or no bare `ignore` could ever be reported.
 

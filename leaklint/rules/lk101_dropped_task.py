@@ -90,8 +90,8 @@ asyncio.run(main())
 - A task group waits for its tasks: the block ends when the last of them has ended, and an error in one cancels the
   others and leaves the block as an exception group. A task that runs for ever must be cancelled before the block ends.
 - A handle that is passed to code outside the project counts as handed over (LK105), even if that code drops it.
-- A task that a private (`_name`) or nested function returns is judged by the caller in the same file that treats it
-  worst. What the callers of a public function do is not looked at.
+- The call of a function that returns its task is a spawn of its own: what drops the task is reported there, in any file
+  of the project, and the spawn inside of the function is not reported again.
 - Adding the handle to a set that outlives the function keeps it from the garbage collector, and no more: see LK102.
 
 ## References

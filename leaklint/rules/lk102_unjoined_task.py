@@ -94,12 +94,12 @@ asyncio.run(main())
 
 ## Limits
 
-- The methods of the class and the functions of the file are looked at. A task that code outside the project reaches
-  through a public attribute and awaits there is a false alarm: silence it with the reason.
+- The whole project is looked at: the class, its bases and subclasses, and whoever reaches the attribute or variable. A
+  task that code outside the project reaches and awaits is a false alarm: silence it with the reason.
 - Waiting for an event or future counts if a done-callback of the task sets it, or the coroutine in a `finally`; so does
   polling until the task is done.
 - A container that the object was given belongs to whoever made it: LK105.
-- That an end method exists is enough here. Whether the project calls it is another question.
+- That an end method exists is enough here. Whether the project calls it is LK107.
 - An end that only cancels is LK103.
 
 ## References

@@ -52,9 +52,8 @@ Without AnyIO, take an `asyncio.TaskGroup` (Python 3.11 and newer) in the same w
 
 ## Limits
 
-- A private (`_name`) or nested function that is only ever called is followed to its calls in the same file, and its
-  task gets the fate of the worst of them. Calls of a public function are not followed: the spawn is listed whatever its
-  callers do.
+- A function that returns its task is followed to its calls in the project, through at most four functions, and its task
+  gets the fate of the worst of them. It is listed if nothing in the project calls it.
 - A container that the object was given, or that its class never makes, is taken for somebody else's.
 - Passing a handle to a function of the standard library that waits for it (`gather`, `wait`, ...) is no hand-over.
 

@@ -69,8 +69,8 @@ asyncio.run(main())
 
 - Moving a task into a group changes what the program does: an error cancels the other tasks and leaves the block as an
   exception group, and a task that runs for ever must be cancelled before the block ends.
-- A class that waits for its tasks when it is left is an owner like any other: its spawns are listed, even if it is only
-  ever entered with `async with`.
+- A class of the project that spawns what its callers give it, and waits for it, is taken for a task group if the project
+  enters or ends its objects. A class that spawns its own methods is an owner like any other: those spawns are listed.
 
 ## References
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 from leaklint.catalog import CATALOG
 
@@ -134,10 +136,13 @@ def _in_all(node: ast.AST) -> set[str] | None:
     """The names that a statement puts into `__all__`; None for any other statement."""
     match node:
         case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.AugAssign(target=ast.Name(id="__all__")):
-            return {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+            value: ast.AST = node.value
         case ast.AnnAssign(target=ast.Name(id="__all__"), value=ast.expr() as value):
-            return {each.value for each in ast.walk(value) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
-    return None
+            pass
+        case _:
+            return None
+    constants = (each.value for each in ast.walk(value) if isinstance(each, ast.Constant))
+    return {each for each in constants if isinstance(each, str)}
 
 
 def _absolute(module: str | None, level: int, package: str) -> str:
@@ -171,10 +176,25 @@ def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     while stack:
         node = stack.pop()
         yield node
-        if isinstance(node, _SCOPES):
+        class_: Any = node.__class__
+        if class_ in _SCOPES:
             stack.extend(outside_of(node))
-        else:
-            stack.extend(list(ast.iter_child_nodes(node))[::-1])
+            continue
+        for name in reversed(_parts(class_)):
+            part = getattr(node, name, None)
+            if isinstance(part, list):
+                stack.extend([each for each in reversed(part) if isinstance(each, ast.AST)])
+            elif isinstance(part, ast.AST):
+                stack.append(part)
+
+
+_LEAVES = frozenset({"ctx", "op", "ops", "id", "attr", "kind", "type_comment"})
+
+
+@cache
+def _parts(class_: Any) -> tuple[str, ...]:
+    """The fields of a node that can hold nodes with names in them. (`ast.iter_child_nodes` asks for every field.)"""
+    return tuple(name for name in class_._fields if name not in _LEAVES)
 
 
 def outside_of(node: ast.AST) -> list[ast.expr]:

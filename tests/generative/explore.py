@@ -75,6 +75,8 @@ class Exploration(NamedTuple):
     program, such as a name without a value."""
     places: tuple[Place, ...] = ()
     """The calls that may give a task, by the numbers of which routes are made."""
+    unfailing: bool = False
+    """The program waits in ways that cannot raise, other than by a cancellation."""
 
     def seen(self, site: int) -> Iterator[tuple[Run, Sighting]]:
         """Every task that was spawned at a site, with the run it belongs to."""
@@ -111,7 +113,8 @@ def explore_project(sources: Mapping[str, str], **limits: int) -> Exploration:
     def load(env: Environment) -> Host:
         loader = Loader(codes, Watcher(env.ledger.call, env.ledger.function))
         env.ledger.modules = loader.modules.values()
-        return loader.load(next(iter(sources))).host
+        host: Host = loader.load(next(iter(sources))).host
+        return host
 
     return _explore("\n".join(sources.values()), load, places, Limits(**limits))
 
@@ -145,7 +148,8 @@ def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Pl
                     heapq.heappush(paths, (surprises + 1, next(order), taken))
         finally:
             loop.close()
-    return Exploration(tuple(runs), not paths and not slipped, tuple(places))
+    unfailing = "asyncio.wait(" in text or "return_exceptions" in text
+    return Exploration(tuple(runs), not paths and not slipped, tuple(places), unfailing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,10 +298,10 @@ class Environment:
 
     async def _close(self) -> None:
         """Calls one of the ends of what still keeps a running task."""
-        if ends := list(self.ledger.ends()):
+        if ends := list(self.ledger.ends(self)):
             self._closing = True
             _, end = ends[self._decide("then", [name for name, _ in ends])]
-            await self._outcome(_call(end))
+            await self._outcome(end())
 
     def _stop(self) -> None:
         self._over = self.ledger.over = True
@@ -392,11 +396,6 @@ class Environment:
         self._host.cancel()
         for child in self._children:
             child.cancelled_before_host = child.cancelled
-
-
-async def _call(end: Callable[[], Awaitable[object] | None]) -> None:
-    if (awaitable := end()) is not None:
-        await awaitable
 
 
 def _endings(name: str, future: asyncio.Future[bool], errors: Sequence[type[Exception]]) -> Iterator[Event]:

@@ -11,14 +11,17 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from generative.loop import Child, State, Task, sight
 
 ENDS = ("close", "stop", "drain")
-"""The names of the functions that end the tasks of an object or, at the top level, of a module, if any does."""
+"""The names of the functions that end the tasks of an object or, at the top level, of a module, if any does. They are
+asynchronous; those of a module take the `env`."""
+
+_HOLDING = (Task, list, tuple, set, frozenset, dict)
 
 Route = tuple[int, ...]
 """The numbers of the places that gave a task, from the spawn outward."""
@@ -34,8 +37,12 @@ class Mark(NamedTuple):
     waited: bool
     kept: bool
     """An object or a module leads to it."""
-    ends: tuple[str, ...]
+    was_kept: bool
+    """That, or one did so when an earlier function was left."""
+    ends: frozenset[str]
     """The names of the ends that its keepers have."""
+    past_ends: frozenset[str]
+    """And of those that its keepers had."""
     blurred: bool
 
 
@@ -65,6 +72,10 @@ class _Hands:
     route: Route = ()
     holder: _Activation | None = None
     left: bool = False
+    kept: bool = False
+    """An object or a module led to it at some time."""
+    ends: frozenset[str] = frozenset()
+    """The ends that its keepers had."""
 
 
 @dataclass(eq=False, slots=True)
@@ -86,11 +97,13 @@ class Ledger:
         """What was seen, with what is known of each task now."""
         return tuple(mark._replace(blurred=child.blurred) for child, mark in self._marks)
 
-    def ends(self) -> Iterator[tuple[str, Callable[[], Awaitable[object] | None]]]:
+    def ends(self, env: object) -> Iterator[tuple[str, Callable[[], Awaitable[object]]]]:
         """The ends of everything that keeps a task which has not ended, with their names."""
         for number, keeper in enumerate(self._keepers, 1):
             if any(not child.ended for child in _children(vars(keeper))):
-                yield from ((f"{name} of keeper {number}", end) for name, end in _ends(keeper))
+                arguments = (env,) if isinstance(keeper, ModuleType) else ()
+                for name in sorted(_ends(keeper)):
+                    yield f"{name} of keeper {number}", partial(getattr(keeper, name), *arguments)
 
     @property
     def _keepers(self) -> tuple[object, ...]:
@@ -102,7 +115,6 @@ class Ledger:
         """The decorator of every function of the program."""
         enter = partial(self._enter, function)
 
-        @wraps(function)
         async def run(*args: object, **options: object) -> object:
             activation = enter(args)
             try:
@@ -113,7 +125,6 @@ class Ledger:
             self._leave(activation, value, "returns")
             return value
 
-        @wraps(function)
         def call(*args: object, **options: object) -> object:
             activation = enter(args)
             try:
@@ -160,11 +171,15 @@ class Ledger:
             return
         self._stack.remove(activation)
         returned = set(_children(value))
+        for keeper in self._keepers:
+            for child in _children(vars(keeper)):
+                hands = self._hands[child]
+                hands.kept, hands.ends = True, hands.ends | _ends(keeper)
         for child, hands in self._hands.items():
             if hands.holder is activation:
                 hands.holder = None
                 if child not in returned:
-                    self._mark(child, hands.route, end)
+                    self._mark(child, hands, end)
                     hands.left = True
         if end == "returns" and activation.cancellations == self.cancellations:
             for child, cancelled in activation.kept:
@@ -180,16 +195,16 @@ class Ledger:
                 hands.route = (*hands.route, place)
                 hands.holder = self._stack[-1]
 
-    def _mark(self, child: Child, route: Route, end: str) -> None:
+    def _mark(self, child: Child, hands: _Hands, end: str) -> None:
         state = sight(child, end, host_cancelled=self.cancellations > 0)
         keepers = [keeper for keeper in self._keepers if child in _children(vars(keeper))]
-        ends = tuple(name for keeper in keepers for name, _ in _ends(keeper))
-        mark = Mark(route, end, state, child.waited, bool(keepers), ends, child.blurred)
+        ends = frozenset().union(*map(_ends, keepers))
+        mark = Mark(hands.route, end, state, child.waited, bool(keepers), hands.kept, ends, hands.ends, child.blurred)
         self._marks.append((child, mark))
 
 
-def _ends(keeper: object) -> Iterator[tuple[str, Callable[[], Awaitable[object] | None]]]:
-    return ((name, getattr(keeper, name)) for name in ENDS if hasattr(keeper, name))
+def _ends(keeper: object) -> frozenset[str]:
+    return frozenset(name for name in ENDS if hasattr(keeper, name))
 
 
 def _named(error: BaseException) -> str:
@@ -201,7 +216,9 @@ def _children(value: object) -> Iterator[Child]:
     if isinstance(value, Task):
         yield value.child
     elif isinstance(value, dict):
-        yield from _children([item for key, item in value.items() if not str(key).startswith("__")])
-    elif isinstance(value, list | tuple | set | frozenset):
+        for key, item in value.items():
+            if isinstance(item, _HOLDING) and key != "__builtins__":
+                yield from _children(item)
+    elif isinstance(value, _HOLDING):
         for item in value:
             yield from _children(item)

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from generative.explore import CANCELLATION, Exploration, Run, State, explore_project
+from generative.explore import CANCELLATION, Exploration, Run, explore_project
 from generative.instrument import Place
-from generative.ledger import Closing, Mark, Route
+from generative.ledger import Mark, Route
+from generative.loop import State
 from generative.program import Site
 from leaklint.model.fate import Fate, PathKind, Task
 
@@ -40,7 +41,7 @@ def compare(sources: Mapping[str, str], inventory: Inventory) -> list[Comparison
     """The fates of a project's spawns, and what speaks against them, call by call."""
     explorations = [explore_project(sources, max_runs=MOST_RUNS)]
     places = explorations[0].places
-    views = [Seen.of_call(explorations[0], number) for number in range(len(places))]
+    views = [Seen(explorations[0], number) for number in range(len(places))]
     found = []
     for number, (place, seen) in enumerate(zip(places, views, strict=True)):
         if not seen.marks:
@@ -55,7 +56,7 @@ def compare(sources: Mapping[str, str], inventory: Inventory) -> list[Comparison
             for index, further in enumerate(FURTHER, 1) if problem else ():
                 if len(explorations) == index:
                     explorations.append(explore_project(sources, max_runs=4 * MOST_RUNS, **further))
-                problem = problem and too_bad(task, Seen.of_call(explorations[index], number))
+                problem = problem and too_bad(task, Seen(explorations[index], number))
         found.append(Comparison(place, task, problem))
     return found
 
@@ -82,31 +83,24 @@ class _Sighting(NamedTuple):
 class Seen:
     """What was seen of the tasks that one call gave."""
 
-    def __init__(self, number: int, marks: list[_Sighting], closings: list[Closing], *, exhaustive: bool) -> None:
-        self.number = number
-        self.marks = marks
-        self.exhaustive = exhaustive
-        self._closings = closings
-
-    @classmethod
-    def of_call(cls, exploration: Exploration, number: int) -> Seen:
+    def __init__(self, exploration: Exploration, number: int, route: Route | None = None) -> None:
+        """With a route, what was seen of that way of getting and giving on a task."""
         runs = exploration.runs
-        marks = [_Sighting(run, mark) for run in runs for mark in run.marks if number in mark.route]
-        closings = [closing for run in runs for closing in run.closings if number in closing.route]
-        return cls(number, marks, closings, exhaustive=exploration.exhaustive)
+        routes = (
+            {mark.route for run in runs for mark in run.marks if number in mark.route} if route is None else {route}
+        )
+        self.number = number
+        self.routes = routes
+        self.marks = [_Sighting(run, mark) for run in runs for mark in run.marks if mark.route in routes]
+        self._closings = [closing for run in runs for closing in run.closings if closing.route in routes]
+        self._exploration = exploration
+        self.exhaustive = exploration.exhaustive
+        self.unfailing = exploration.unfailing
 
     @property
     def parts(self) -> list[Seen]:
         """What was seen of each way in which the call got its tasks and gave them on."""
-        marks: dict[Route, list[_Sighting]] = defaultdict(list)
-        for sighting in self.marks:
-            marks[sighting.mark.route].append(sighting)
-        return [
-            Seen(
-                self.number, found, [each for each in self._closings if each.route == route], exhaustive=self.exhaustive
-            )
-            for route, found in marks.items()
-        ]
+        return [Seen(self._exploration, self.number, route) for route in sorted(self.routes)]
 
     def of(self, state: State) -> list[_Sighting]:
         return [sighting for sighting in self.marks if sighting.mark.state is state]
@@ -136,7 +130,7 @@ class Seen:
     @property
     def saw_ends(self) -> bool:
         """Whether each of those was called."""
-        return self.available <= set(self.ends)
+        return self.available <= self.ends.keys()
 
     def end_that(self, state: State) -> str | None:
         """The name of an end that always leaves a task in this state."""
@@ -158,10 +152,9 @@ def too_good(task: Task, seen: Seen) -> str | None:
             for state in (State.LEFT, State.CANCELLED):
                 if found := seen.of(state):
                     return f"is joined, but {state.value} on a path: {found[0].run}"
-        case Fate.OWNED | Fate.GROUPED | Fate.KEPT if len(seen.lost) == len(seen.marks):
-            return f"is {task.fate.value}, but nothing keeps it: {seen.lost[0].run}"
         case Fate.OWNED | Fate.GROUPED:
-            if seen.ends and seen.saw_ends and seen.end_that(State.ENDED) is None:
+            offered = {end for _, mark in seen.marks for end in mark.past_ends}
+            if seen.ends and offered <= seen.ends.keys() and seen.end_that(State.ENDED) is None:
                 return f"is {task.fate.value}, but no end waits for it: {seen.ends}"
         case Fate.CANCELLED:
             if lost := seen.lost:
@@ -183,6 +176,8 @@ def too_bad(task: Task, seen: Seen) -> str | None:
     """What the fate says and was never seen, or None: each way in which the task was given is better."""
     if not seen.exhaustive or seen.blurred:
         return None
+    if task.fate in (Fate.OWNED, Fate.GROUPED, Fate.KEPT) and not any(mark.was_kept for _, mark in seen.marks):
+        return f"is {task.fate.value}, but nothing ever keeps it"
     parts = seen.parts
     decided = [part for part in parts if part.saw_ends]
     open_ = [part for part in parts if not part.saw_ends]
@@ -197,15 +192,14 @@ def _too_bad(task: Task, seen: Seen) -> str | None:
     match task.fate:
         case Fate.DROPPED if runs := [run for run, mark in seen.marks if mark.waited and _is_calm(run)]:
             return f"is dropped, but waited for: {runs[0]}"
-        case Fate.DROPPED | Fate.KEPT | Fate.CANCELLED | Fate.HAZARD if not seen.lost and (
-            end := seen.end_that(State.ENDED)
-        ):
+        case Fate.DROPPED | Fate.KEPT | Fate.CANCELLED | Fate.HAZARD if end := seen.rescue(State.ENDED):
             return f"is {task.fate.value}, but `{end}` waits for it"
         case Fate.DROPPED | Fate.KEPT if end := seen.rescue(State.CANCELLED):
             return f"is {task.fate.value}, but `{end}` cancels it"
         case Fate.CANCELLED if not left:
             after = set.union({mark.state for _, mark in seen.marks}, *seen.ends.values())
-            interrupted = any(mark.end != "is cancelled" for _, mark in seen.of(State.INTERRUPTED))
+            # By definition any `await` may raise.
+            interrupted = any(seen.unfailing or mark.end != "is cancelled" for _, mark in seen.of(State.INTERRUPTED))
             return None if State.CANCELLED in after or interrupted else "is cancelled, but has ended on every path"
         case Fate.DROPPED | Fate.KEPT | Fate.HAZARD if not left:
             return f"is {task.fate.value}, but not left running on any path"

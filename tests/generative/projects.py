@@ -17,7 +17,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from generative.program import Block, Compound, Line, Part, Project, compound, lines, written
 from generative.scope import Kit, Scope
-from generative.strategy import ends, fallible, idiom, spawn, spawn_once, statements
+from generative.strategy import ends, fallible, idiom, spawn, statements
 from generative.waiting import SUPPRESS, end_of_one, wait_for_group, wait_for_one, wait_for_two
 
 HOST, WORK = "app.main", "app.work"
@@ -173,7 +173,8 @@ DEFINITIONS: dict[str, Callable[[DrawFn, Scope, str], _Offer]] = {
 def _functions(draw: DrawFn) -> _Offer:
     """A few functions, and an end of `TASKS` if one of them puts something there."""
     block: Block = ()
-    kit, names = Kit(), []
+    kit = Kit()
+    names: list[str] = []
     for key in draw(st.lists(st.sampled_from(sorted(DEFINITIONS)), min_size=1, max_size=4, unique=True)):
         name = key if draw(st.sampled_from([True, False, False])) else f"_{key}"
         offer = DEFINITIONS[key](draw, Scope([1], kit.seen_from("")), name)
@@ -194,16 +195,21 @@ def _end_of_several(draw: DrawFn, scope: Scope, name: str, *, is_set: bool) -> B
     """An end of the tasks in a container that may change while it is waited for."""
     cancel = compound((f"for x in {name}:", lines("x.cancel()")))
     emptied = lines(f"done, _ = await asyncio.wait({name})", f"{name}.difference_update(done)")
-    return draw(st.sampled_from([
-        wait_for_group(draw, scope, f"list({name})"),
-        wait_for_group(draw, scope, f"list({name})"),
+    choice = [
         cancel,
         cancel + lines(f"await asyncio.gather(*{name}, return_exceptions=True)"),
         lines(f"await asyncio.gather(*{name}, return_exceptions=True)"),
-        compound((f"while {name}:", lines(f"await {name}.pop()"))) if is_set else cancel,
-        compound((f"while {name}:", emptied)) if is_set else cancel,
+        compound((f"for x in list({name}):", lines("await x"))),
         lines("await env.step()"),
-    ]))  # fmt: skip
+    ]
+    if is_set:
+        choice += [
+            compound((f"while {name}:", lines(f"await {name}.pop()"))),
+            compound((f"while {name}:", emptied)),
+        ]
+    if name != "TASKS":  # which may have one member only
+        choice += [wait_for_group(draw, scope, f"list({name})")] * 2
+    return draw(st.sampled_from(choice))
 
 
 # -- the class -----------------------------------------------------------------------------------------------------
@@ -331,25 +337,31 @@ def _host(draw: DrawFn, scope: Scope, owner: _Class | None, worker: str) -> Bloc
     if owner.several:
         scope.kit += Kit(spawns=(owner.start,)) if owner.gives else Kit(uses=(owner.start,))
     scope.kit += Kit(uses=owner.closings)
-    start = lines(owner.start) if not owner.gives else ()
-    if not start:
-        scope.once.append(owner.start)
     shape = draw(st.sampled_from(["with", "finally", "close", "leave"]))
     if shape == "with":
-        if owner.enters:
-            start, scope.once[:] = (), []
+        start = () if owner.enters else _start(draw, scope, owner)
         return compound((f"async with {worker} as worker:", start + _body(draw, scope)))
-    make = lines(f"worker = {worker}") + start
+    make = lines(f"worker = {worker}") + _start(draw, scope, owner)
     end = lines(draw(st.sampled_from(owner.closings)))
     if shape == "finally":
         return make + compound(("try:", fallible(draw, _body(draw, scope))), ("finally:", end))
     return make + _body(draw, scope) + (end if shape == "close" else ())
 
 
+def _start(draw: DrawFn, scope: Scope, owner: _Class) -> Block:
+    if owner.several:
+        # Never one alone: leaklint takes it that members of a group have siblings.
+        return lines(owner.start, owner.start)
+    if not owner.gives:
+        return lines(owner.start)
+    how = draw(st.sampled_from(["c = {}", "c = {}", "{}", "await {}"]))
+    if how.startswith("c"):
+        scope.bind("c")
+    return lines(how.format(owner.start))
+
+
 def _body(draw: DrawFn, scope: Scope) -> Block:
-    begin = spawn_once(draw, scope) if scope.once and draw(st.booleans()) else ()
-    if draw(st.booleans()):
-        begin += spawn(draw, scope)
+    begin = spawn(draw, scope) if draw(st.booleans()) else ()
     middle = statements(draw, scope, 2)
     if draw(st.booleans()) and (scope.tasks or scope.groups or scope.kit.uses):
         middle = idiom(draw, scope)

@@ -46,8 +46,6 @@ class Scope:
     budget: list[int]
     """How many statements may follow; shared by all scopes of a program."""
     kit: Kit = field(default_factory=Kit)
-    once: list[str] = field(default_factory=list)
-    """Expressions that give a task and may be run once only; shared by all scopes."""
     bound: set[str] = field(default_factory=set)
     """Handles that have a value, perhaps None."""
     tasks: set[str] = field(default_factory=set)
@@ -85,4 +83,6 @@ class Scope:
 
 def maybe(draw: DrawFn, texts: Sequence[str]) -> str | None:
     """Perhaps one of the texts; nothing is drawn where there are none."""
-    return draw(st.sampled_from(texts)) if texts and draw(st.booleans()) else None
+    if texts and draw(st.booleans()):
+        return draw(st.sampled_from(texts))
+    return None

@@ -80,8 +80,6 @@ def _productions(scope: Scope) -> list[Production]:
         choice += [_rename]
     if scope.kit.uses:
         choice += [_use]
-    if scope.once and not scope.depth:
-        choice += [spawn_once, spawn_once]
     if scope.depth < 3:
         choice += [_if, _if, _try, _try, _loop]
         if scope.tasks or scope.groups or scope.kit.uses:
@@ -122,14 +120,6 @@ def spawn(draw: DrawFn, scope: Scope) -> Block:
             f"await asyncio.shield({given})",
         ])))  # fmt: skip
     return lines(given)
-
-
-def spawn_once(draw: DrawFn, scope: Scope) -> Block:
-    given = scope.once.pop()
-    if draw(st.booleans()):
-        return lines(draw(st.sampled_from([given, f"await {given}"])))
-    scope.bind("c")
-    return lines(f"c = {given}")
 
 
 def _use(draw: DrawFn, scope: Scope) -> Block:

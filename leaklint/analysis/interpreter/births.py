@@ -9,18 +9,21 @@ from leaklint.analysis.interpreter.state import (
     HANDLE,
     RETURNED,
     Exits,
+    Handle,
     Owner,
     Result,
     State,
     Status,
     Trail,
     Value,
+    Way,
     holds,
     is_kept,
 )
 from leaklint.analysis.sites import Site
 from leaklint.model import code
 from leaklint.model.code import Expr
+from leaklint.model.walk import walk
 
 
 def is_birth(expr: Expr, state: State, frame: Frame) -> bool:
@@ -57,17 +60,28 @@ def _returned(site: Site, frame: Frame) -> list[tuple[State, Trail, Value]]:
     known = known_arguments(source.function, call) if isinstance(call, code.Call) else frozenset()
     inner = Frame(frame.shared, source.function, source, stack=(*frame.stack, frame.function.qualname))
     exits = _exits(inner, source, State(assumed=known), frame)
+    mixed = any(way is Way.RETURN and state.status is Status.UNBORN for way, state, _, _ in exits)
     found = []
     for way, state, trail, span in exits:
         value = state.get(RETURNED)
+        if value == HANDLE and mixed and _returns_values(source):
+            value = Handle(certain=False)
         if way.is_straight and state.alive and value is not None and holds(value):
             first = () if source.source else (inner.act(source.span, "spawns it"),)
             found.append((state, (*first, *trail, inner.act(span, "returns it")), value))
     return found
 
 
+def _returns_values(source: Site) -> bool:
+    """Whether a function also returns something that is neither None nor a task."""
+    others = (statement.value for statement in walk(source.function.body, code.Return))
+    return any(
+        value is not None and value is not source.node and not isinstance(value, code.Constant) for value in others
+    )
+
+
 def _exits(inner: Frame, source: Site, entry: State, frame: Frame) -> Exits:
-    key = (id(source), entry.assumed)
+    key = (source, entry.assumed)
     if key not in frame.shared.births:
         frame.shared.births[key] = inner.run(entry, ())
     return frame.shared.births[key]

@@ -34,7 +34,6 @@ from leaklint.analysis.interpreter.state import (
     Waiter,
     Way,
     element_of,
-    field,
     holds,
 )
 from leaklint.analysis.interpreter.storing import assign
@@ -183,7 +182,29 @@ def _spawn(called: Called, frame: Frame) -> list[Result]:
     value = called.held or next(v for v in called.values if v is not None)
     if isinstance(value, Handle | Waiter):
         return called.result(value)
+    if isinstance(value, Coroutine) and (followed := _followed(value, called, frame)) is not None:
+        return followed
     return unknown(called, frame, raises=False)
+
+
+def _followed(coroutine: Coroutine, called: Called, frame: Frame) -> list[Result] | None:
+    """Another task that runs a coroutine of the program on ours: to wait for it may be to wait for ours.
+
+    None when it may do anything else with ours, or cannot be followed.
+    """
+    point = called.result()[0]
+    with frame.catching() as exits:
+        ends = call_inline(
+            coroutine.function, coroutine.bindings, point, called.expr.span, frame, known=coroutine.known
+        )
+    if not ends:
+        return None
+    fails_before = any(state.alive and way is Way.EXCEPTION for way, state, _, _ in exits)
+    if all(end.state.status is Status.ENDED for end in ends) and not fails_before:
+        waits = frame.step(called.expr.span, f"`{coroutine.function.name}` waits for it, in a task of its own")
+        return [Result(called.state, (*called.trail, waits), Waiter(frozenset({PathKind.CANCELLATION})))]
+    untouched = all(end.state == called.state for end in ends)
+    return called.result() if untouched else None
 
 
 def _run(called: Called, frame: Frame) -> list[Result]:
@@ -231,6 +252,8 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
         return called.result(receiver if attr == "wait" else None)
     if isinstance(receiver, Empty) and attr in POPPING:
         return called.result(element_of(receiver))
+    if isinstance(receiver, Handle) and not receiver.certain:
+        return []  # a task has no such method: here it was something else
     if holds(receiver) and (found := container_method(attr, called, frame)):
         return found
     if known := _known_method(attr, called, frame):

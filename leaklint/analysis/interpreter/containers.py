@@ -43,6 +43,8 @@ def container_method(attr: str, called: Called, frame: Frame) -> list[Result] | 
     def without() -> State:
         return bind(called.state, place, None) if place and place != frame.sticky else called.state
 
+    if attr in POPPING and called.held is not None:
+        return [Result(without(), called.trail, None)]  # the task is the key
     if attr in POPPING:
         taken = Items((None, element)) if attr == "popitem" else element
         others = called.result()
@@ -54,7 +56,8 @@ def container_method(attr: str, called: Called, frame: Frame) -> list[Result] | 
     if attr in PICKING or attr == "setdefault":
         return called.result(element)
     if attr == "items":
-        return called.result(Holder(Items((None, element))))
+        by_key = isinstance(receiver, Holder) and receiver.by_key
+        return called.result(Holder(Items((element, None) if by_key else (None, element))))
     if attr == "keys":
         return called.result(None if keyed else receiver)
     if attr in VIEWING:

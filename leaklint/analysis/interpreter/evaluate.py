@@ -37,7 +37,7 @@ from leaklint.analysis.interpreter.state import (
 from leaklint.analysis.interpreter.storing import assign
 from leaklint.analysis.kinds import path_of, role_of
 from leaklint.analysis.resolve import hooks, is_property, resolved
-from leaklint.catalog import Role
+from leaklint.catalog import TASK_METHODS, Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fate import PathKind
@@ -116,6 +116,8 @@ def _attribute(expr: code.Attribute, state: State, trail: Trail, frame: Frame) -
             results += birth(point._replace(value=None), frame)
             continue
         if isinstance(point.value, Handle):
+            if not point.value.certain and expr.attr not in TASK_METHODS:
+                continue  # a task has no such attribute: here it was something else
             value = Cancel() if expr.attr == "cancel" else None
         elif isinstance(point.value, Record):
             value = dict(point.value.fields).get(expr.attr)
@@ -151,6 +153,8 @@ def _subscript(expr: code.Subscript, state: State, trail: Trail, frame: Frame) -
         match base, expr.index:
             case Items(values=values), code.Constant(value=int(position)) if -len(values) <= position < len(values):
                 value = values[position]
+            case Handle(certain=False), _:
+                continue
             case ((Items() | Holder() | Handle()), _):
                 # some element: taken for the one with the task, so that a doubt stays quiet
                 value = base.element if isinstance(base, Holder) else element_of(base)
@@ -178,7 +182,7 @@ def _display(expr: code.Display, state: State, trail: Trail, frame: Frame) -> li
             else:
                 value = Items(items, ordered=expr.kind != "set")
         elif any(map(holds, keys)):
-            value = Holder(next(filter(holds, keys)) or HANDLE)
+            value = Holder(next(filter(holds, keys)) or HANDLE, by_key=True)
         results.append(Result(s, t, value))
     return results
 
@@ -227,7 +231,7 @@ def _comprehension(expr: code.Comprehension, state: State, trail: Trail, frame: 
                 frame.evaluate_all(parts, s, t)  # the turns after it may fail
             value: Value | None = None
             if expr.key is not None and holds(values[0]):
-                value = Holder(values[0] or HANDLE)  # the tasks are the keys
+                value = Holder(values[0] or HANDLE, by_key=True)
             elif element is not None and (holds(element) or (met and isinstance(element, Coroutine))):
                 value = Holder(element if holds(element) else HANDLE, keyed=expr.kind == "dict")
             results.append(Result(s, t, value))
@@ -309,6 +313,8 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
     if waiter.partial and state.alive:
         timed = waiter.partial is PathKind.TIMEOUT
         why = "this wait ends at a time-out" if timed else "this wait ends with the first task"
+        if waiter.partial is PathKind.SIBLING:
+            why = "this wait ends when a member of the gather fails"
         left = (*trail, frame.step(span, f"{why}, {'it' if waiter.size == 1 else 'others'} may still run"))
         # when the first of two has ended, the other one is all that is pending
         pair = waiter.size == 2 and not timed

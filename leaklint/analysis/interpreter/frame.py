@@ -73,13 +73,12 @@ class Shared:
     """The exits found so far of functions that are being run."""
     turned_back: set[tuple[str, State]] = field(default_factory=set)
     """Those of them that were called again meanwhile."""
-    births: dict[tuple[int, frozenset[tuple[str, bool]]], Exits] = field(default_factory=dict)
+    births: dict[tuple[Site, frozenset[tuple[str, bool]]], Exits] = field(default_factory=dict)
     """The exits of functions that return the task, by the site in them and by what is known of their arguments."""
     harmless: dict[str, bool] = field(default_factory=dict)
     """By qualified name, whether a function plainly raises nothing."""
     overflow: bool = False
     """Set when a function had too many states to follow them all."""
-
 
     @cached_property
     def properties(self) -> frozenset[str]:

@@ -56,6 +56,9 @@ def wait(called: Called) -> Value:
         partial = PathKind.PARTIAL_WAIT
     elif limited:
         partial = PathKind.TIMEOUT
+    inner = element_of(called.args[0])
+    if partial is None and isinstance(inner, Waiter) and PathKind.SIBLING in inner.leaves:
+        partial = PathKind.SIBLING  # it waits for a gather, and that is done when one of its members fails
     size = len(called.args[0].values) if isinstance(called.args[0], Items) else None
     other = None if limited else _other(called)
     return Waiter(frozenset({PathKind.CANCELLATION}), partial, sets=True, size=size, other=other)
@@ -93,6 +96,10 @@ def shield(value: Value | None) -> Value | None:
 def collect(called: Called) -> Value | None:
     name = called.expr.func.path if isinstance(called.expr.func, code.Global) else ""
     held = called.held
+    if name == "builtins.zip" and len(called.args) == 1 and isinstance(called.expr.args[0], code.Starred):
+        row = element_of(held)
+        if isinstance(row, Items):  # the columns of a table
+            return Items(tuple(Holder(value) if value is not None and holds(value) else None for value in row.values))
     if name == "builtins.zip":
         return Holder(Items(tuple(element_of(value) for value in called.args)))
     if name == "builtins.enumerate":

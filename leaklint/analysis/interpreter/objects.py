@@ -15,8 +15,8 @@ from leaklint.model.walk import walk
 def record(path: str, called: Called, frame: Frame) -> list[Result] | None:
     """An object of a class with annotated fields and no `__init__`, such as a dataclass, that is given the task.
 
-    None when the task goes to none of its fields. A field that no method of the class mentions is a plain one: the object
-    itself then holds the task, as a tuple would. Any other field belongs to the class: its methods may see to the task.
+    None when the task goes to none of its fields. A field that no method of the class mentions is a plain one: the
+    object itself holds the task, as a tuple would. Any other belongs to the class: its methods may see to the task.
     """
     program = frame.shared.program
     names = _fields(path, program)
@@ -50,7 +50,9 @@ def _fields(path: str, program: Program) -> list[str]:
 
 def _is_plain(path: str, name: str, program: Program) -> bool:
     classes = [program.classes[each] for each in program.family(path) if each in program.classes]
-    return not any(name in scope.words for each in classes for method in each.methods for scope in program.inside(method))
+    return not any(
+        name in scope.words for each in classes for method in each.methods for scope in program.inside(method)
+    )
 
 
 def owner_method(attr: str, owner: Owner, called: Called, frame: Frame) -> list[Result]:

@@ -29,7 +29,9 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """The handle of the task."""
+    """The handle of the task; not `certain` when it comes from a function that returns other things as well."""
+
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Holder:
 
     element: Value
     keyed: bool = False
+    by_key: bool = False
+    """The task is a key of a mapping."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def _store_item(target: code.Subscript, value: Value | None, state: State, trail
         if value is not None and holds(value):
             point = _put(target, value, point, frame)
         elif index is not None and holds(index) and (place := frame.place(target, s)) is not None:
-            point = point._replace(state=bind(s, place, Holder(index)))  # the task is the key
+            point = point._replace(state=bind(s, place, Holder(index, by_key=True)))  # the task is the key
         results.append(point)
     return results
 
