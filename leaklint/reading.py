@@ -16,7 +16,7 @@ from leaklint.model.code import Span
 from leaklint.model.diagnostic import Failed
 from leaklint.model.facts import ModuleFacts, Unparsable
 from leaklint.syntax.collect import collect, collect_names
-from leaklint.syntax.source import decode, mentions_spawn, read_source
+from leaklint.syntax.source import Source, decode, mentions_spawn, read_source
 
 __all__ = ["Reading", "Text", "collect_source", "failed", "read_program", "too_deep"]
 
@@ -75,7 +75,7 @@ def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
     aside = []
     for text in texts:
         if text.is_named and text.path not in reader.done:
-            known = _collected(text) if text.always_parse else decode(text.data, path=text.path)
+            known = reader.facts_of(text) if text.always_parse else decode(text.data, path=text.path)
             if isinstance(known, ModuleFacts):
                 aside.append(known)
             elif isinstance(known, Unparsable | Failed):
@@ -92,6 +92,7 @@ class _Reader:
         """The paths of the files that have been read whole."""
         self._texts = {text.module: text for text in texts}
         self._named: set[str] = set()
+        self._parsed: dict[str, Source | Unparsable | Failed] = {}
         self._searched: frozenset[Needle] = frozenset()
         self._trees: dict[str, set[str]] = {}
         """By path, the top-level packages that a file can know of."""
@@ -101,7 +102,8 @@ class _Reader:
         """Read files whole."""
         for text in texts:
             self.done.add(text.path)
-            facts = _collected(text)
+            facts = self.facts_of(text)
+            self._parsed.pop(text.path, None)
             if isinstance(facts, ModuleFacts):
                 self.facts.append(facts)
                 self.names.add(facts.names)
@@ -137,9 +139,25 @@ class _Reader:
     def _read_names(self, text: Text) -> None:
         """Read the names of a file alone. (One that cannot be parsed gives none.)"""
         if text.path not in self.done:
-            source = read_source(text.data, path=text.path)
-            if not isinstance(source, Unparsable):
+            source = self._source(text)
+            if isinstance(source, Source):
                 self.names.add(collect_names(source, module=text.module))
+
+    def facts_of(self, text: Text) -> ModuleFacts | Unparsable | Failed:
+        """What is known of a file."""
+        source = self._source(text)
+        try:
+            return collect(source, module=text.module) if isinstance(source, Source) else source
+        except RecursionError:
+            return too_deep(text.path)
+        except Exception as error:  # noqa: BLE001 - a fault of leaklint's own costs one file
+            return failed(text.path, error)
+
+    def _source(self, text: Text) -> Source | Unparsable | Failed:
+        """A file, parsed once: what is read for its names may be wanted whole in another round."""
+        if text.path not in self._parsed:
+            self._parsed[text.path] = _parsed(text)
+        return self._parsed[text.path]
 
 
 _IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+([\w.]+)|import[ \t]+([^\n#]+))", re.MULTILINE)
@@ -155,9 +173,11 @@ def _imported(text: Text) -> set[str]:
     return {tree_of(renamed(name, text.aliases)) for name in written} | {tree_of(text.module)}
 
 
-def _collected(text: Text) -> ModuleFacts | Unparsable | Failed:
+def _parsed(text: Text) -> Source | Unparsable | Failed:
     try:
-        return collect_source(text.data, path=text.path, module=text.module)
+        return read_source(text.data, path=text.path)
+    except RecursionError:
+        return too_deep(text.path)
     except Exception as error:  # noqa: BLE001 - a fault of leaklint's own costs one file
         return failed(text.path, error)
 

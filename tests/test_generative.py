@@ -16,17 +16,17 @@ What the analysis does not know by design, and how this is kept out of the compa
 - A task that is cancelled but not waited for only where the host itself is being cancelled need not be `cancelled`.
 - The explorer goes round a loop two or three times, and tries a second cancellation of the host only to confirm a leak.
 
-Programs of several functions and a class are compared spawn by spawn and call by call: a call of a function that
-returns the task it spawned is a spawn as well. Further limits there:
+Programs of several functions and a class are compared call by call: a call of a function that returns the task which it
+spawned is a spawn as well. Further limits there:
 
-- A task is looked at when it leaves the last hands it was in, that is, the function that spawned it or the last of
-  those that it was returned to. What becomes of it then is its keeper's: the best of `close`, `stop` and `drain` counts,
-  and only those calls of theirs which returned and in which nobody was cancelled.
-- An object begins its one task once, and no attribute is overwritten while its task runs.
-- A fate that follows a returned task to its receivers is that of the worst, so the drop of a task is not refuted as
-  long as one of its receivers does not wait.
-- `owned` and `grouped` are not refuted by a path that loses the task before it is kept.
-- `handed` is always allowed, but must be rare.
+- A task is looked at when it leaves the last hands that it was in: the function that spawned it, or the last of those
+  that it was returned to. From then on it is its keeper's: the best of what `close`, `stop` and `drain` do with it
+  counts, as far as they return and nobody is cancelled in them.
+- An object starts its one task once; no attribute is overwritten while its task runs.
+- Where a function returns its task, the worst of those that it is returned to decides. So a fate is not found too bad
+  unless all of them have been seen to get the task.
+- `owned` and `kept` are not refuted by a path that loses the task before it is kept, `hazard` not by an end of the
+  keeper that cancels, and `handed` by nothing; but it must be rare.
 """
 
 from __future__ import annotations

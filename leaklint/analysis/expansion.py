@@ -16,7 +16,7 @@ from leaklint.analysis.interpreter.frame import handle_words
 from leaklint.analysis.kinds import last_name, selves
 from leaklint.analysis.linking import Names, tree_of
 from leaklint.analysis.resolve import plain
-from leaklint.catalog import ADDING, LOOP_SPAWNS, Catalog, Role
+from leaklint.catalog import ADDING, HARMLESS_METHODS, LOOP_SPAWNS, Catalog, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.facts import ModuleFacts
@@ -174,6 +174,8 @@ class Expansion:
                 passes = any(_word(node) in held or scope.mentions(_word(node)) for node in walk(given, _NAMES))
                 if passes or scope.mentions(last_name(callee)):
                     self._asked.add((callee.path, module))
+            elif _is_given(call, held):
+                scope.own.needles.add((f"def {last_name(callee)}(",))
 
 
 class _Scope(NamedTuple):
@@ -208,7 +210,16 @@ def _keep(attributes: Iterator[code.Attribute], function: code.Function, known: 
             known.needles.add((f".{attribute.attr}",))
 
 
+_EVERYWHERE = ADDING | HARMLESS_METHODS
+"""Methods of the builtin containers and of asyncio, which no class of the program has to define."""
 _NAMES = (code.Name, code.Attribute, code.Call)
+
+
+def _is_given(call: code.Call, held: set[str]) -> bool:
+    """Whether a handle is passed to a method that a class of the program may define."""
+    if not isinstance(call.func, code.Attribute) or call.func.attr in _EVERYWHERE:
+        return False
+    return any(_word(node) in held for node in walk(call.args, _NAMES))
 
 
 def _word(node: Expr) -> str:
@@ -273,6 +284,8 @@ def _flowing(expr: Expr) -> Iterator[Expr]:
             inner = (then, orelse)
         case code.Walrus(value=value) | code.Starred(value=value) | code.Subscript(value=value):
             inner = (value,)
+        case code.Await(value=code.Call() as called):
+            inner = (called,)
         case code.Boolean(values=values):
             inner = values
         case code.Call(args=args, keywords=keywords) if last_name(expr)[:1].isupper():

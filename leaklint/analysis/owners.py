@@ -77,7 +77,7 @@ def candidates(place: Place, spawner: code.Function, shared: Shared) -> list[cod
         return [f for f in program.mentioning(place.name, top) if f.qualname == top or f.qualname.startswith(f"{top}.")]
     word = place.name[1:-1].strip("'\"") if place.name.startswith("[") else place.name
     owner = field_owner(place)
-    mentions = program.mentioning(word, owner or spawner.qualname)
+    mentions = program.mentioning(word, owner if owner and owner in program.classes else spawner.qualname)
     if owner is None:
         return list(mentions)
     family = set(program.family(owner))

@@ -152,14 +152,21 @@ class Tracer:
     def _received_in(self, facts: ModuleFacts) -> list[Site]:
         """The calls in a file that return a task which another function has spawned."""
         if self._received is None:
-            self._received = defaultdict(list)
+            found: dict[str, list[Site]] = defaultdict(list)
             for module in self._shared.program.modules:
-                for function in module.functions:
-                    if _may_return(function):
-                        for spawn in self._spawns_of(function):
-                            for site in self._receiving(self._site(spawn)) if spawn.sort is Sort.FREE else ():
-                                self._received[self._shared.program.paths[site.function.qualname]].append(site)
+                for function in filter(_may_return, module.functions):
+                    for site in self._receiving_all(function):
+                        found[self._shared.program.paths[site.function.qualname]].append(site)
+            self._received = found
         return self._received[facts.path]
+
+    def _receiving_all(self, function: code.Function) -> list[Site]:
+        """The calls that return what a function spawns; none if that is nested too deeply to be followed."""
+        spawns = (spawn for spawn in self._spawns_of(function) if spawn.sort is Sort.FREE)
+        try:
+            return [site for spawn in spawns for site in self._receiving(self._site(spawn))]
+        except RecursionError:
+            return []
 
     def _receiving(self, site: Site) -> Iterator[Site]:
         for receiver in self._receivers_of(site):
@@ -235,13 +242,14 @@ class Tracer:
                 step = run.frame.step(site.span, "more paths than can be followed")
                 self._verdicts[site] = Verdict(Fate.HANDED, evidence=(step,))
             else:
-                grouped = self._grouped(site.spawn)
+                grouped = self._grouped(site)
                 fate = grouped or fate_of(run.ends, run.frame, lambda: self._fates_received(site))
                 self._verdicts[site] = fate
         return self._verdicts[site]
 
-    def _grouped(self, spawn: Spawn) -> Verdict | None:
+    def _grouped(self, site: Site) -> Verdict | None:
         """The verdict on a task of others that a class of the project waits for, if an owner ends its objects."""
+        spawn = site.spawn
         if not spawns_for_others(spawn):
             return None
         run = self._run(self._site(spawn))
@@ -251,8 +259,9 @@ class Tracer:
         ending = ending_of(own.owner, own.ender, self._shared.kinds)
         if ending is None:
             return None
-        step = Frame(self._shared, ending.function).act(ending.span, ending.how)
-        return replace(own, fate=Fate.GROUPED, evidence=(*own.evidence, step), handle=None)
+        first = (run.frame.act(spawn.call.span, "spawns it"),) if site.source else ()
+        last = Frame(self._shared, ending.function).act(ending.span, ending.how)
+        return replace(own, fate=Fate.GROUPED, evidence=(*first, *own.evidence, last), handle=None)
 
     def _fates_received(self, site: Site) -> list[Verdict]:
         """What becomes of a task with each function that it is returned to."""

@@ -47,7 +47,7 @@ def fate_of(ends: list[End], frame: Frame, receivers: Receivers) -> Verdict:
         verdict = _kept(kept, frame, receivers)
         straight = [end for end in ends if end.way.is_straight]
         if verdict.fate in (Fate.KEPT, Fate.CANCELLED) and straight and not any(end.state.alive for end in straight):
-            return _hazard(alive, frame)  # the function itself waits, where nothing goes wrong
+            return _by_itself(ends, alive, frame)
         if verdict.fate is Fate.KEPT and _all_cancelled(_own_doing(alive)):
             return replace(_cancelled(_own_doing(alive), frame), handle=verdict.handle, owner=verdict.owner)
         return _hazard(leaks, frame) if leaks and not verdict.fate.leaks and _waited(ends) else verdict
@@ -57,6 +57,19 @@ def fate_of(ends: list[End], frame: Frame, receivers: Receivers) -> Verdict:
         return _handed(handed, frame, receivers)
     if cancelled := _own_doing(alive):
         return _cancelled(cancelled, frame)
+    return _joined(ends)
+
+
+def _by_itself(ends: list[End], alive: list[End], frame: Frame) -> Verdict:
+    """The fate of a task that is kept, too, but that the function itself waits for where nothing goes wrong."""
+    if running := [end for end in alive if end.state.status is Status.RUNNING]:
+        return _hazard(running, frame)
+    if cancelled := _own_doing(alive):
+        return _cancelled(cancelled, frame)
+    return _joined(ends)
+
+
+def _joined(ends: list[End]) -> Verdict:
     joined = next((end for end in ends if end.way.is_straight), ends[0])
     return Verdict(Fate.JOINED, evidence=joined.trail)
 
@@ -77,16 +90,27 @@ def _waited(ends: list[End]) -> bool:
 # -- local handles -------------------------------------------------------------------------------------------------
 
 
+_SEEN_TO = (Fate.JOINED, Fate.OWNED, Fate.GROUPED, Fate.CANCELLED)
+
+
 def _leaking(leaks: list[End], ends: list[End], frame: Frame, receivers: Receivers) -> Verdict:
     straight = [end for end in ends if end.way.is_straight]
     waited = _waited(ends) or any(end.cut_short for end in ends)
     if not waited and any(end.handed for end in straight):
-        return _handed(next(end for end in straight if end.handed), frame, receivers)
+        verdict = _handed(next(end for end in straight if end.handed), frame, receivers)
+        lost = _lost_on_the_way(leaks, frame.function)
+        return _hazard(lost, frame) if lost and verdict.fate in _SEEN_TO else verdict
     cancelled = bool(straight) and all(not end.leaks for end in straight)
     if waited or cancelled:
         return _hazard(leaks, frame)
     first = min(leaks, key=lambda end: (not end.way.is_straight, end.span))
     return Verdict(Fate.DROPPED, evidence=first.trail)
+
+
+def _lost_on_the_way(leaks: list[End], function: code.Function) -> list[End]:
+    """The ends by an await or a `raise` between the spawn and the return: nobody gets the handle then."""
+    spans = {node.span for node in walk(function.body, (code.Await, code.Raise))}
+    return [end for end in leaks if end.span in spans]
 
 
 def _cancelled(ends: list[End], frame: Frame) -> Verdict:
@@ -207,8 +231,8 @@ def _kept(kept: list[End], frame: Frame, receivers: Receivers) -> Verdict:
         worst = worst_of(receivers()) if only_returned else None
         if worst is None and best is KEEPS:
             return Verdict(Fate.HANDED, evidence=end.trail)
-        if worst is not None and not worst.fate.leaks:
-            return worst
+        if worst is not None and worst.fate is not best.fate:
+            return worst  # who gets it knows both keepers
     named = [place for place in sorted(places) if not isinstance(places[place], Waiter)]
     handle = place_text(chosen if chosen in named or not named else named[0], site.function)
     if best is KEEPS and not _in_view(chosen, places[chosen], frame):

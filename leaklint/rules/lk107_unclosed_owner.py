@@ -65,7 +65,8 @@ Better still, give the class `__aenter__` and `__aexit__` and enter its objects 
 
 ## Limits
 
-- An object that is ended on one path only is not reported.
+- An object that is ended on one path only is not reported, nor is one that is ended by a method which does not wait: a
+  method of the class by the name of `stop`, `kill`, `cancel` and their like counts as an end.
 - An object in a public attribute or a public variable of a module may be ended by others: it is not reported.
 - Objects that are passed to code outside the project, or put where the analysis cannot follow, are not reported.
 - An object counts as started when a method that spawns is called on it, in the function that makes it or, for one that

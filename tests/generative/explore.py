@@ -62,6 +62,8 @@ class Run(NamedTuple):
     marks: tuple[Mark, ...] = ()
     """Every task when it left its last hands, if the program is watched."""
     closings: tuple[Closing, ...] = ()
+    called: frozenset[int] = frozenset()
+    """The numbers of the places that have given anything."""
 
     def __str__(self) -> str:
         states = [f"task {seen.site} {seen.state.value}" for seen in self.sightings]
@@ -282,7 +284,9 @@ class Environment:
             await self._close()
         if not self._over:
             decisions = tuple(decision.text for decision in self.decisions)
-            self._run = Run(decisions, end, tuple(sightings), self.ledger.marks, tuple(self.ledger.closings))
+            book = self.ledger
+            called = frozenset(book.called)
+            self._run = Run(decisions, end, tuple(sightings), book.marks, tuple(book.closings), called)
             self._stop()
 
     async def _outcome(self, awaitable: Awaitable[object]) -> str:

@@ -91,6 +91,8 @@ class Ledger:
     _objects: dict[int, object] = field(default_factory=dict)
     _marks: list[tuple[Child, Mark]] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
+    called: set[int] = field(default_factory=set)
+    """The places that have given anything."""
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -189,6 +191,7 @@ class Ledger:
 
     def _receive(self, place: int, value: object) -> None:
         """A call at a place has given a value, to the function that is running now."""
+        self.called.add(place)
         for child in () if self.over else _children(value):
             hands = self._hands.setdefault(child, _Hands())
             if hands.holder is None and not hands.left:

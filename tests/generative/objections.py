@@ -44,9 +44,12 @@ def compare(sources: Mapping[str, str], inventory: Inventory) -> list[Comparison
     views = [Seen(explorations[0], number) for number in range(len(places))]
     found = []
     for number, (place, seen) in enumerate(zip(places, views, strict=True)):
-        if not seen.marks:
-            continue
         task = _listed(place, inventory)
+        if not seen.marks:
+            called = any(number in run.called for run in explorations[0].runs)
+            if task is not None and called and seen.exhaustive:
+                found.append(Comparison(place, task, "is listed, but never gives a task"))
+            continue
         if task is None:
             found.append(Comparison(place, task, f"is missing from the inventory: {seen.marks[0].run}"))
             continue

@@ -83,6 +83,7 @@ class Scope:
 
 def maybe(draw: DrawFn, texts: Sequence[str]) -> str | None:
     """Perhaps one of the texts; nothing is drawn where there are none."""
-    if texts and draw(st.booleans()):
-        return draw(st.sampled_from(texts))
-    return None
+    if not texts:
+        return None
+    wanted = draw(st.booleans())
+    return draw(st.sampled_from(texts)) if wanted else None

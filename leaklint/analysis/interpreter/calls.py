@@ -9,6 +9,7 @@ from leaklint.analysis.interpreter.births import birth, is_birth
 from leaklint.analysis.interpreter.callbacks import containers_of, is_set_elsewhere, set_by_callback
 from leaklint.analysis.interpreter.called import Called
 from leaklint.analysis.interpreter.containers import add, container_method, give
+from leaklint.analysis.interpreter.failing import cannot_fail, consumes, is_harmless
 from leaklint.analysis.interpreter.frame import Frame, bind
 from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant, known_arguments
 from leaklint.analysis.interpreter.objects import owner_method, record
@@ -41,36 +42,30 @@ from leaklint.analysis.kinds import last_name
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import (
     ADDING,
-    BASE,
     EXPLORING,
-    HARMLESS_METHODS,
     LOGGING,
     LOOP_DEFERS,
     LOOP_RUNS,
     LOOP_SOON,
     POPPING,
     REMOVING,
-    SPAWN_LIKE,
     VIEWING,
     Role,
 )
 from leaklint.model import code
-from leaklint.model.code import Expr
 from leaklint.model.fate import PathKind
-from leaklint.model.walk import text, walk
+from leaklint.model.walk import text
 
-_CONSUMING = (Role.SPAWN, Role.GATHER, Role.WAIT, Role.WAIT_FOR, Role.SHIELD, Role.AS_COMPLETED, Role.RUN)
 _SPAWNS = (Role.SPAWN, Role.SPAWN_OWNED, Role.SPAWN_KEPT, Role.SPAWN_DROPPED)
 _TAKING = (Role.DEFER, Role.END_HOOK, Role.RESUME_HOOK, Role.OWNER, Role.OBJECT)
 """The roles of what may take the task, or something that cancels it, out of sight."""
-_CONSUMING_METHODS = LOOP_RUNS | SPAWN_LIKE
 _STACK_METHODS = ("callback", "push_async_callback")
 
 
 def call(expr: code.Call, state: State, trail: Trail, frame: Frame, *, consumed: bool) -> list[Result]:
     """The outcomes of a call."""
     results: list[Result] = []
-    consuming = frame.role(expr.func) in _CONSUMING or expr is frame.spawn or last_name(expr.func) in _CONSUMING_METHODS
+    consuming = expr is frame.spawn or consumes(expr.func, frame)
     for called in _evaluated(expr, state, trail, frame, consuming=consuming, consumed=consumed):
         if is_birth(expr, called.state, frame):
             results += birth(called.result()[0], frame)
@@ -405,7 +400,7 @@ def unknown(called: Called, frame: Frame, *, raises: bool = True) -> list[Result
     """A call that cannot be followed: it may fail, and what it is given is in other hands."""
     state, trail = called.state, called.trail
     span = called.expr.span
-    if raises and not called.consumed and not _is_harmless(called.expr.func):
+    if raises and not called.consumed and not is_harmless(called.expr.func):
         frame.leave(Way.EXCEPTION, state, trail, span)
     if not _ignores_arguments(called):
         name = text(called.expr.func)
@@ -416,43 +411,6 @@ def unknown(called: Called, frame: Frame, *, raises: bool = True) -> list[Result
                 escaped = Closure(value.function)
                 state = state.set(Place(ESCAPED, value.function.qualname), escaped)
     return [Result(state, trail, None)]
-
-
-def cannot_fail(function: code.Function, frame: Frame) -> bool:
-    """Whether a function of the program plainly raises nothing: it only makes calls that cannot fail."""
-    known = frame.shared.harmless
-    if function.qualname not in known:
-        known[function.qualname] = False  # one that calls itself may end in no other way
-        known[function.qualname] = _cannot_fail(function, frame)
-    return known[function.qualname]
-
-
-def _cannot_fail(function: code.Function, frame: Frame) -> bool:
-    if any(True for _ in walk(function.body, (code.Raise, code.Await, code.Yield, code.Assert))):
-        return False
-    for call in walk(function.body, code.Call):
-        if not _is_harmless(call.func) and not _is_plain_class(call.func, frame):
-            callee = resolved(call.func, function, frame.shared.kinds)
-            makes_coroutine = callee is not None and (callee.is_async or callee.is_generator)
-            if callee is None or not (makes_coroutine or cannot_fail(callee, frame)):
-                return False
-    return True
-
-
-def _is_plain_class(func: Expr, frame: Frame) -> bool:
-    """Whether a class of the program is called that runs no code of its own when an object is made."""
-    program = frame.shared.program
-    if not isinstance(func, code.Global) or func.path not in program.classes:
-        return False
-    return not any(program.method(func.path, name) for name in ("__init__", "__new__", "__post_init__"))
-
-
-def _is_harmless(func: Expr) -> bool:
-    if isinstance(func, code.Attribute):
-        return func.attr in HARMLESS_METHODS or func.attr in LOOP_DEFERS
-    if isinstance(func, code.Global):
-        return BASE.role(func.path) is not None or ("." in func.text and last_name(func) in LOGGING)
-    return False
 
 
 def _ignores_arguments(called: Called) -> bool:
