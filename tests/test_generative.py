@@ -25,8 +25,8 @@ spawned is a spawn as well. Further limits there:
 - An object starts its one task once; no attribute is overwritten while its task runs.
 - Where a function returns its task, the worst of those that it is returned to decides. So a fate is not found too bad
   unless all of them have been seen to get the task.
-- `owned` and `kept` are not refuted by a path that loses the task before it is kept, `hazard` not by an end of the
-  keeper that cancels, and `handed` by nothing; but it must be rare.
+- What is kept on one path and lost on another may be called after the first (`owned`, `kept`, `cancelled`). `hazard` is
+  not refuted by an end of the keeper that cancels, and `handed` by nothing; but it must be rare.
 """
 
 from __future__ import annotations

@@ -108,18 +108,17 @@ class Expansion:
     def _learn(self, scope: _Scope) -> None:
         """What a relevant function does with the handles of its spawns, and what it asks for."""
         function, own = scope.function, scope.own
-        held: set[str] = set()
         calls = list(walk(function.body, code.Call))
-        for call in calls:
-            if self._may_give(call, scope):
-                names = handle_words(function, call)
-                held |= names
-                _keep(_attributes_of(function, names), function, own)
-                self._keep_globally(_globals_of(function, call, names), scope)
-                if _returns(function, call, names) and function.kind == "function" and function.name[:2] != "__":
-                    own.spawners.add(function.name if function.owner else function.qualname)
-                    own.words.add(function.name)
-                    own.needles.add((_called(function),))
+        spawns = [call for call in calls if self._may_give(call, scope)]
+        held = handle_words(function, *spawns) if spawns else set()
+        if spawns:
+            gives = _Gives(frozenset(map(id, spawns)), held)
+            _keep(_attributes_of(function, gives), function, own)
+            self._keep_globally(_globals_of(function, gives), scope)
+            if _returns(function, gives) and function.kind == "function" and function.name[:2] != "__":
+                own.spawners.add(function.name if function.owner else function.qualname)
+                own.words.add(function.name)
+                own.needles.add((_called(function),))
         self._ask(scope, calls, held)
 
     def _rename(self, scope: _Scope) -> None:
@@ -236,40 +235,52 @@ def _called(function: code.Function) -> str:
     return f".{function.name}" if is_property else f"{function.name}("
 
 
-def _attributes_of(function: code.Function, names: set[str]) -> Iterator[code.Attribute]:
-    """The attributes in which a function keeps the handle that goes to these names and attributes."""
+class _Gives(NamedTuple):
+    """The expressions of a function that may give a handle."""
+
+    spawns: frozenset[int]
+    """The `id`s of calls."""
+    names: set[str]
+    """Names and attributes."""
+
+    def __call__(self, *exprs: Expr) -> bool:
+        """Whether one of the expressions may be, or hold, a handle."""
+        return any(id(p) in self.spawns or _word(p) in self.names for expr in exprs for p in _flowing(expr))
+
+
+def _attributes_of(function: code.Function, gives: _Gives) -> Iterator[code.Attribute]:
+    """The attributes in which a function keeps a handle."""
     for node in walk(function.body, (code.Assign, code.Call)):
         match node:
             case code.Assign(targets=targets, value=value) if value is not None:
-                for target in walk(targets, code.Attribute):
-                    if target.attr in names or any(_word(part) in names for part in _flowing(value)):
-                        yield target
+                attributes = list(walk(targets, code.Attribute))
+                if attributes and gives(value):
+                    yield from attributes
             case code.Call(func=code.Attribute(value=code.Attribute() as kept, attr=method), args=args):
-                given = any(_word(part) in names for arg in args for part in _flowing(arg))
-                if method in ADDING and (given or kept.attr in names):
+                if method in ADDING and gives(*args):
                     yield kept
 
 
-def _globals_of(function: code.Function, spawn: code.Call, names: set[str]) -> Iterator[str]:
-    """The dotted paths of the variables and class attributes in which a function keeps the handle."""
+def _globals_of(function: code.Function, gives: _Gives) -> Iterator[str]:
+    """The dotted paths of the variables and class attributes in which a function keeps a handle."""
     for node in walk(function.body, (code.Assign, code.Call)):
         match node:
             case code.Assign(targets=targets, value=value) if value is not None:
-                if any(part is spawn or _word(part) in names for part in _flowing(value)):
-                    yield from (target.path for target in walk(targets, code.Global))
+                paths = [target.path for target in walk(targets, code.Global)]
+                if paths and gives(value):
+                    yield from paths
             case code.Call(func=code.Global(path=path), args=args):
                 holder, _, method = path.rpartition(".")
-                if method in ADDING and any(p is spawn or _word(p) in names for arg in args for p in _flowing(arg)):
+                if method in ADDING and gives(*args):
                     yield holder
             case code.Call(func=code.Attribute(value=code.Global(path=path), attr=method), args=args):
-                if method in ADDING and any(p is spawn or _word(p) in names for arg in args for p in _flowing(arg)):
+                if method in ADDING and gives(*args):
                     yield path
 
 
-def _returns(function: code.Function, spawn: code.Call, names: set[str]) -> bool:
-    """Whether a function may return the handle."""
-    returned = (statement.value for statement in walk(function.body, code.Return) if statement.value is not None)
-    return any(part is spawn or _word(part) in names for value in returned for part in _flowing(value))
+def _returns(function: code.Function, gives: _Gives) -> bool:
+    """Whether a function may return a handle."""
+    return any(statement.value is not None and gives(statement.value) for statement in walk(function.body, code.Return))
 
 
 def _flowing(expr: Expr) -> Iterator[Expr]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -139,14 +140,19 @@ def _linked(facts: ModuleFacts, names: Names) -> ModuleFacts:
     targets = {path: target for path in paths if _moves(target := names.target(path, facts.module), path)}
     if not targets:
         return facts
-    by_name = {function.qualname: function for function in facts.functions}
-    dirty: set[int] = set()
+    by_name: dict[str, list[code.Function]] = defaultdict(list)
     for function in facts.functions:
-        if not function.words.isdisjoint(targets):
-            scope: code.Function | None = function
-            while scope is not None and id(scope) not in dirty:
-                dirty.add(id(scope))
-                scope = by_name.get(scope.qualname.rpartition(".")[0])
+        by_name[function.qualname].append(function)
+    dirty: set[int] = set()
+    waiting = [function for function in facts.functions if not function.words.isdisjoint(targets)]
+    while waiting:
+        scope = waiting.pop()
+        if id(scope) not in dirty:
+            dirty.add(id(scope))
+            waiting += by_name.get(_around(scope), ())
+    touched = {
+        id(f) for f in facts.functions if id(f) in dirty or any(id(p) in dirty for p in by_name.get(_around(f), ()))
+    }
 
     def exchange(node: code.Global) -> Expr:
         target = targets.get(node.path)
@@ -157,12 +163,17 @@ def _linked(facts: ModuleFacts, names: Names) -> ModuleFacts:
         new = {part for target in changed for part in (target.path, target.path.rpartition(".")[2], *target.attributes)}
         return (before - set(targets)) | new
 
-    rewriter = Rewriter(exchange, dirty, words)
+    rewriter = Rewriter(exchange, words, dirty=dirty, touched=touched)
     return replace(
         facts,
         functions=tuple(map(rewriter.scope, facts.functions)),
         classes=tuple(map(rewriter.class_, facts.classes)),
     )
+
+
+def _around(scope: code.Function) -> str:
+    """The qualified name of the scope around another one."""
+    return scope.qualname.rpartition(".")[0]
 
 
 def _moves(target: Target, path: str) -> bool:

@@ -213,7 +213,16 @@ class Tracer:
         verdicts = [self._verdict(site) for site in sites]
         worst = worst_of(verdicts)
         assert worst is not None
-        return self._task(sites[verdicts.index(worst)], None, worst)
+        site = sites[verdicts.index(worst)]
+        at_spawn = worst.cause is not None and worst.cause.span == site.spawn.call.span
+        if at_spawn and not self._is_told(site.spawn):
+            worst = replace(worst, cause=None)
+        return self._task(site, None, worst)
+
+    def _is_told(self, spawn: Spawn) -> bool:
+        """Whether a spawn is reported where it stands."""
+        verdict = self._verdict(self._site(spawn))
+        return verdict.fate.leaks and verdict.cause is None
 
     def _task(self, site: Site, spawn: Spawn | None, verdict: Verdict) -> Task:
         call = site.expression

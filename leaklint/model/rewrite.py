@@ -24,17 +24,24 @@ class Rewriter:
     def __init__(
         self,
         exchange: Callable[[code.Global], code.Expr],
-        dirty: Container[int],
         words: Callable[[frozenset[str]], frozenset[str]],
+        *,
+        dirty: Container[int],
+        touched: Container[int],
     ) -> None:
-        """`dirty` are the `id`s of the scopes in whose bodies something may change; `words` gives their new words."""
+        """`words` gives the new words of a scope. `dirty` are the `id`s of the scopes in whose bodies something may
+        change; `touched` are these and the ones in whose decorators, defaults and annotations something may.
+        """
         self._exchange = exchange
-        self._dirty = dirty
         self._words = words
+        self._dirty = dirty
+        self._touched = touched
         self._scopes: dict[int, Any] = {}
 
     def scope(self, function: code.Function) -> code.Function:
         """A function, lambda, class body or module."""
+        if id(function) not in self._touched:
+            return function
         if id(function) not in self._scopes:
             fields = (*_HEADER, "body") if id(function) in self._dirty else _HEADER
             changed = self._changed(function, fields)
@@ -46,6 +53,8 @@ class Rewriter:
 
     def class_(self, scope: code.Class) -> code.Class:
         """A class, with its body and its methods."""
+        if id(scope.body) not in self._touched:
+            return scope
         if id(scope) not in self._scopes:
             changed = self._changed(scope, _FIELDS[code.Class])
             self._scopes[id(scope)] = replace(scope, **changed) if changed else scope

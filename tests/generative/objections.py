@@ -114,6 +114,11 @@ class Seen:
         return [sighting for sighting in self.of(State.LEFT) if not sighting.mark.kept]
 
     @property
+    def was_kept(self) -> bool:
+        """On some path, an object or a module led to it."""
+        return any(mark.was_kept for _, mark in self.marks)
+
+    @property
     def blurred(self) -> bool:
         return any(mark.blurred for _, mark in self.marks)
 
@@ -160,7 +165,7 @@ def too_good(task: Task, seen: Seen) -> str | None:
             if seen.ends and offered <= seen.ends.keys() and seen.end_that(State.ENDED) is None:
                 return f"is {task.fate.value}, but no end waits for it: {seen.ends}"
         case Fate.CANCELLED:
-            if lost := seen.lost:
+            if (lost := seen.lost) and not seen.was_kept:
                 return f"is cancelled, but left running on a path: {lost[0].run}"
             if seen.ends and seen.saw_ends and all(states == {State.LEFT} for states in seen.ends.values()):
                 return f"is cancelled, but by none of {sorted(seen.ends)}"
@@ -179,12 +184,12 @@ def too_bad(task: Task, seen: Seen) -> str | None:
     """What the fate says and was never seen, or None: each way in which the task was given is better."""
     if not seen.exhaustive or seen.blurred:
         return None
-    if task.fate in (Fate.OWNED, Fate.GROUPED, Fate.KEPT) and not any(mark.was_kept for _, mark in seen.marks):
+    if task.fate in (Fate.OWNED, Fate.GROUPED, Fate.KEPT) and not seen.was_kept:
         return f"is {task.fate.value}, but nothing ever keeps it"
     parts = seen.parts
     decided = [part for part in parts if part.saw_ends]
     open_ = [part for part in parts if not part.saw_ends]
-    if any(not any(part.available <= other.available for part in decided) for other in open_):
+    if any(not any(part.available and part.available <= other.available for part in decided) for other in open_):
         return None  # nothing is known of how its keeper would end it
     problems = [_too_bad(task, part) for part in decided]
     return None if None in problems else next(iter(problems), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaklint.analysis.interpreter.called import Called
-from leaklint.analysis.interpreter.frame import Frame, bind
+from leaklint.analysis.interpreter.frame import Frame, bind, is_under_another_key
 from leaklint.analysis.interpreter.inline import hand_over
 from leaklint.analysis.interpreter.state import (
     HANDLE,
@@ -43,6 +43,8 @@ def container_method(attr: str, called: Called, frame: Frame) -> list[Result] | 
     def without() -> State:
         return bind(called.state, place, None) if place and place != frame.sticky else called.state
 
+    if attr in POPPING | PICKING and called.expr.args and is_under_another_key(receiver, called.expr.args[0]):
+        return called.result()
     if attr in POPPING and called.held is not None:
         return [Result(without(), called.trail, None)]  # the task is the key
     if attr in POPPING:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from leaklint.analysis.interpreter.births import birth, is_birth
 from leaklint.analysis.interpreter.calls import call
 from leaklint.analysis.interpreter.conditions import branch
-from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.frame import Frame, is_under_another_key
 from leaklint.analysis.interpreter.inline import await_coroutine, call_inline, is_relevant
 from leaklint.analysis.interpreter.state import (
     HANDED,
@@ -149,6 +149,9 @@ def _subscript(expr: code.Subscript, state: State, trail: Trail, frame: Frame) -
     results = []
     for s, t, (found, _) in frame.evaluate_all((expr.value, expr.index), state, trail):
         base = found.items if isinstance(found, Record) else found
+        if is_under_another_key(base, expr.index):
+            results.append(Result(s, t, None))
+            continue
         value: Value | None = None
         match base, expr.index:
             case Items(values=values), code.Constant(value=int(position)) if -len(values) <= position < len(values):

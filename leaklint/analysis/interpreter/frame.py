@@ -15,6 +15,7 @@ from leaklint.analysis.interpreter.state import (
     GLOBAL,
     Exits,
     Flow,
+    Holder,
     Place,
     Ref,
     Result,
@@ -341,6 +342,12 @@ def key_of(index: Expr) -> str | None:
     return None
 
 
+def is_under_another_key(value: Value | None, index: Expr) -> bool:
+    """Whether a mapping holds the task, but not under this key."""
+    asked = key_of(index)
+    return isinstance(value, Holder) and None not in (value.key, asked) and value.key != asked
+
+
 def bind(state: State, place: Place, value: Value | None) -> State:
     """Stores a value; conditions on that name are open again."""
     state = state.set(place, value)
@@ -362,11 +369,12 @@ def outcomes_of(name: str, value: object) -> tuple[tuple[str, bool], ...]:
     return ((name, bool(value)), (f"{name} is None", is_none), (f"{name} is not None", not is_none))
 
 
-def handle_words(function: code.Function, spawn: Expr) -> set[str]:
-    """The names and attributes that the statement of a spawn stores its handle in."""
+def handle_words(function: code.Function, *spawns: Expr) -> set[str]:
+    """The names and attributes that the statements of spawns store their handles in."""
+    wanted = set(map(id, spawns))
     found: set[str] = set()
     for statement in walk(function.body, (code.Assign, code.Augment, code.Evaluate)):
-        if not any(node is spawn for node in walk(statement, (code.Call, code.Await))):
+        if not any(id(node) in wanted for node in walk(statement, (code.Call, code.Await, code.Attribute))):
             continue
         match statement:
             case code.Assign(targets=targets):

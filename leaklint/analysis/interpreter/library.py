@@ -26,6 +26,8 @@ def gather(called: Called) -> Value:
     held = called.held
     if isinstance(held, Coroutine):
         return held
+    if isinstance(held, Holder) and isinstance(held.element, Coroutine) and holds(held.element):
+        return held.element  # coroutines that were given the tasks: what they do decides
     leaves: frozenset[PathKind] = frozenset()
     for value in called.args:
         inner = element_of(value) if isinstance(value, Holder | Items) else value

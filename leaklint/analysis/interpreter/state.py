@@ -49,6 +49,8 @@ class Holder:
     keyed: bool = False
     by_key: bool = False
     """The task is a key of a mapping."""
+    key: str | None = None
+    """The key of the task, where that is known (see `frame.key_of`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def _put(target: code.Subscript, value: Value, point: Result, frame: Frame) -> R
     elif frame.is_foreign(place.name):
         state, trail = hand_over(state, trail, f"put into `{text(target.value)}`", target.span, frame)
     is_field = place.name == f"[{key_of(target.index)}]"
-    held = value if is_field else Holder(value, keyed=_is_mapping(target, frame))
+    held = value if is_field else Holder(value, keyed=_is_mapping(target, frame), key=key_of(target.index))
     return Result(bind(state, place, held), trail, None)
 
 
