@@ -170,7 +170,8 @@ class Expansion:
             callee = call.func
             if isinstance(callee, code.Global):
                 given = (*call.args, *(keyword.value for keyword in call.keywords))
-                passes = any(_word(node) in held or scope.mentions(_word(node)) for node in walk(given, _NAMES))
+                words = {_word(node) for node in walk(given, _NAMES)}
+                passes = not words.isdisjoint(held | self._catalog.handle_names) or any(map(scope.mentions, words))
                 if passes or scope.mentions(last_name(callee)):
                     self._asked.add((callee.path, module))
             elif _is_given(call, held):

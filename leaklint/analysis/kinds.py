@@ -229,7 +229,9 @@ class Kinds:
             return kind
         if name == receiver(scope):
             annotation = scope.params[0].annotation
-            return (self.annotated(annotation) if annotation is not None else None) or scope.owner
+            kind = self.annotated(annotation) if annotation is not None else None
+            # a class that is derived from this one says more; a protocol says less
+            return kind if kind and scope.owner in self.program.ancestors(kind) else scope.owner
         for binding in self.bindings(scope).get(name, ()):
             if kind := self._bound(binding, depth + 1):
                 return kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,7 +46,9 @@ class Owning:
     starts: frozenset[str]
     """The names of the methods that start it."""
     ends: frozenset[str]
-    """The names of the methods that wait for it, by themselves or by another method."""
+    """The names of the methods that end the object."""
+    end: str | None
+    """The one that a user of the object is to call; None when there is no such method."""
 
 
 def is_owned_by(owner: str, verdict: Verdict, kinds: Kinds) -> bool:
@@ -74,13 +77,18 @@ def makings(function: code.Function, kinds: Kinds) -> Iterator[Making]:
 def owning_of(owner: str, spawn: Spawn, method: code.Function, waits: code.Function, kinds: Kinds) -> Owning:
     """How the objects of a class own a task that one of its methods starts and another one waits for."""
     methods = _methods(owner, kinds)
-    ends = _mentioning(methods, {waits.name} | {each.name for each in methods if is_end(each.name)})
-    return Owning(spawn, waits, _calling(methods, method.name), ends)
+    starts = _calling(methods, method.name)
+    named = {each.name for each in methods if is_end(each.name)}
+    waiting = _mentioning(methods, {waits.name})
+    ends = _mentioning([each for each in methods if each.name not in starts], waiting.union(named))
+    end = min(waiting & named, key=lambda name: (name.startswith("__"), name), default=None)
+    return Owning(spawn, waits, starts, ends, end)
 
 
 def is_end(name: str) -> bool:
     """Whether a method by its name ends the object: whoever calls it does not forget the object."""
-    return not _END_WORDS.isdisjoint(name.strip("_").split("_"))
+    is_private = name.startswith("_") and not name.endswith("__")
+    return not is_private and not _END_WORDS.isdisjoint(name.strip("_").split("_"))
 
 
 def _methods(owner: str, kinds: Kinds) -> list[code.Function]:
@@ -88,7 +96,7 @@ def _methods(owner: str, kinds: Kinds) -> list[code.Function]:
     return [method for each in kinds.program.family(owner) if each in classes for method in classes[each].methods]
 
 
-def _mentioning(methods: list[code.Function], names: set[str]) -> frozenset[str]:
+def _mentioning(methods: list[code.Function], names: AbstractSet[str]) -> frozenset[str]:
     """The names of methods, with those of all that mention one of them, or one that does."""
     found = set(names)
     size = 0
@@ -160,7 +168,7 @@ def unclosed(site: Site, owning: Owning, verdict: Verdict, frame: Frame) -> Uncl
         path=frame.path,
         span=site.span,
         made=text(site.expression.func) if isinstance(site.expression, code.Call) else text(site.expression),
-        end=".".join(waits.qualname.rsplit(".", 2)[-2:]),
+        end=f"{waits.qualname.rsplit('.', 2)[-2]}.{owning.end}",
         spawned=spawn.spawned,
         kept=verdict.handle,
         evidence=(*steps, *verdict.evidence),

@@ -104,7 +104,8 @@ class Tracer:
     def _unclosed(self, making: Making) -> Unclosed | None:
         kinds = self._shared.kinds
         owning = self._owning(making.made)
-        if owning is None or kinds.program.owner_of(making.function) in kinds.program.family(making.made):
+        is_inside = kinds.program.owner_of(making.function) in kinds.program.family(making.made)
+        if owning is None or owning.end is None or is_inside:
             return None
         site = Site(making.function, making.node, owning.spawn, ends=owning.ends)
         run = self._run(site)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from leaklint.analysis.ends import End, Verdict
@@ -212,17 +212,17 @@ def _is_ignored(function: code.Function, frame: Frame) -> bool:
 def _kept(kept: list[End], frame: Frame, receivers: Receivers) -> Verdict:
     site = frame.site
     assert site is not None
-    best: Effect = KEEPS
     end = min(kept, key=lambda e: (not e.way.is_straight, e.span))
     places = {place: each.state.get(place) for each in kept for place in each.kept}
-    chosen = end.kept[0]
-    for place in sorted(places):
-        value = places[place]
-        if value is None:
-            continue
-        effect = best_effect(place, value, site.function, frame.shared)
-        if effect.rank > best.rank:
-            best, chosen = effect, place
+    effects = {
+        place: best_effect(place, value, site.function, frame.shared)
+        for place, value in sorted(places.items(), key=lambda item: item[0])
+        if value is not None
+    }
+    # of the places that keep it at one time the best counts; of the paths that keep it in other places, the worst
+    paths = [each.kept for each in kept if each.way.is_straight] or [each.kept for each in kept]
+    chosen = min((_best_place(path, effects) for path in paths), key=lambda place: effects[place].rank)
+    best = effects[chosen]
     if best.rank < WAITS and (spawned := site.spawn.spawned_call) is not None:
         signal = signal_effect(spawned, site.spawn.function, frame.shared)
         best = max(best, signal, key=lambda effect: effect.rank)
@@ -245,6 +245,11 @@ def _kept(kept: list[End], frame: Frame, receivers: Receivers) -> Verdict:
     cause = Step(frame.shared.program.paths[site.spawn.function.qualname], site.spawn.call.span, "spawned here")
     told = cause if chosen in frame.received and best.fate.leaks else None
     return Verdict(best.fate, best.paths, evidence, handle, owner, _at(best.left_at, evidence), best.function, told)
+
+
+def _best_place(places: list[Place], effects: Mapping[Place, Effect]) -> Place:
+    """The first of the places at which most is done for the task."""
+    return max(places, key=lambda place: effects[place].rank)
 
 
 def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:

@@ -79,6 +79,8 @@ class Exploration(NamedTuple):
     """The calls that may give a task, by the numbers of which routes are made."""
     unfailing: bool = False
     """The program waits in ways that cannot raise, other than by a cancellation."""
+    hollow: bool = False
+    """It awaits functions that do not wait, so that not even a cancellation can come in."""
 
     def seen(self, site: int) -> Iterator[tuple[Run, Sighting]]:
         """Every task that was spawned at a site, with the run it belongs to."""
@@ -131,7 +133,7 @@ def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Pl
     paths: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
     order = itertools.count(1)
     runs: list[Run] = []
-    tried, slipped = 0, False
+    tried, slipped, hollow = 0, False, False
     loop = Loop()
     with warnings.catch_warnings():
         # `as_completed` that is left early drops coroutines which were never awaited.
@@ -142,6 +144,7 @@ def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Pl
                 env = Environment(loop, path, conditions)
                 run = env.run(load(env))
                 tried += 1
+                hollow |= env.ledger.hollow
                 if env.slipped:
                     slipped = True
                 elif run is not None:
@@ -151,7 +154,7 @@ def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Pl
         finally:
             loop.close()
     unfailing = "asyncio.wait(" in text or "return_exceptions" in text
-    return Exploration(tuple(runs), not paths and not slipped, tuple(places), unfailing)
+    return Exploration(tuple(runs), not paths and not slipped, tuple(places), unfailing, hollow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,7 @@ class Environment:
         self._step: asyncio.Future[bool] | None = None
         self._more = MORE
         self._backward = False
-        self.ledger = Ledger()
+        self.ledger = Ledger(loop)
         self._closing = False
         self._run: Run | None = None
         self._over = False

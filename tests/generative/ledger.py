@@ -15,7 +15,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from generative.loop import Child, State, Task, sight
+from generative.loop import Child, Loop, State, Task, sight
 
 ENDS = ("close", "stop", "drain")
 """The names of the functions that end the tasks of an object or, at the top level, of a module, if any does. They are
@@ -82,6 +82,7 @@ class _Hands:
 class Ledger:
     """The book of one run."""
 
+    loop: Loop
     cancellations: int = 0
     """How often the host has been cancelled."""
     over: bool = False
@@ -93,6 +94,8 @@ class Ledger:
     closings: list[Closing] = field(default_factory=list)
     called: set[int] = field(default_factory=set)
     """The places that have given anything."""
+    hollow: bool = False
+    """An asynchronous function has returned without any waiting."""
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -119,11 +122,13 @@ class Ledger:
 
         async def run(*args: object, **options: object) -> object:
             activation = enter(args)
+            turns = self.loop.turns
             try:
                 value = await function(*args, **options)
             except BaseException as error:
                 self._leave(activation, None, _named(error))
                 raise
+            self.hollow |= self.loop.turns == turns
             self._leave(activation, value, "returns")
             return value
 

@@ -35,8 +35,10 @@ class Idle(selectors.SelectSelector):
     def __init__(self, on_idle: Callable[[float | None], None]) -> None:
         super().__init__()
         self._on_idle = on_idle
+        self.turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.turns += 1
         if timeout is None or timeout > 0:
             self._on_idle(timeout)
         return []
@@ -48,12 +50,18 @@ class Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.clock = 0.0
         self.on_idle: Callable[[float | None], None] = lambda _timeout: None
-        super().__init__(Idle(self._idle))
+        self._selecting = Idle(self._idle)
+        super().__init__(self._selecting)
         # Nobody is to be told of the errors of tasks that were left.
         self.set_exception_handler(lambda _loop, _context: None)
 
     def _idle(self, timeout: float | None) -> None:
         self.on_idle(timeout)
+
+    @property
+    def turns(self) -> int:
+        """How often everything that was ready has run."""
+        return self._selecting.turns
 
     def time(self) -> float:
         return self.clock

@@ -87,7 +87,7 @@ def _spawn_two(draw: DrawFn, scope: Scope, name: str) -> _Offer:
         lines(f"one = {one}", f"other = {other}", "return one, other"),
     ]))  # fmt: skip
     block, call = _function(name, body)
-    return _Offer(block, Kit(pairs=(call,), several=(f"list({call})",)), (name,))
+    return _Offer(block, Kit(pairs=(call,)), (name,))
 
 
 def _spawn_several(draw: DrawFn, scope: Scope, name: str) -> _Offer:

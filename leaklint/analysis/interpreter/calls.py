@@ -9,7 +9,14 @@ from leaklint.analysis.interpreter.births import birth, is_birth
 from leaklint.analysis.interpreter.callbacks import containers_of, is_set_elsewhere, set_by_callback
 from leaklint.analysis.interpreter.called import Called
 from leaklint.analysis.interpreter.containers import add, container_method, give
-from leaklint.analysis.interpreter.failing import cannot_fail, consumes, is_harmless
+from leaklint.analysis.interpreter.failing import (
+    cannot_fail,
+    consumes,
+    is_harmless,
+    is_one_of_many,
+    is_plain_class,
+    never_raises,
+)
 from leaklint.analysis.interpreter.frame import Frame, bind
 from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant, known_arguments
 from leaklint.analysis.interpreter.objects import owner_method, record
@@ -139,7 +146,10 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
         return _spawn(called, frame)
     match role:
         case Role.GATHER if held is not None:
-            return called.result(library.gather(called))
+            return called.result(library.gather(called, alike=_cannot_fail_alike(frame)))
+        case Role.GATHER:
+            # coroutines that share variables with this function may wait for the task
+            return called.result(next((value for value in called.values if isinstance(value, Coroutine)), None))
         case Role.WAIT if held is not None:
             return called.result(library.wait(called))
         case Role.WAIT_FOR if called.args:
@@ -170,6 +180,16 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
         case Role.PARTIAL:
             return _partial(called, frame)
     return called.result()
+
+
+def _cannot_fail_alike(frame: Frame) -> bool:
+    """Whether all tasks of the function run one coroutine function of the program, and that plainly raises nothing."""
+    site = frame.site
+    inner = site.spawn.spawned_call if site is not None and site.source is None else None
+    if not isinstance(inner, code.Call) or is_one_of_many(frame.function):
+        return False
+    function = resolved(inner.func, frame.function, frame.shared.kinds)
+    return function is not None and never_raises(function, frame)
 
 
 def _spawn(called: Called, frame: Frame) -> list[Result]:
@@ -314,7 +334,7 @@ def _signalled(called: Called, frame: Frame) -> Result:
                 continue
             place = frame.place(target, state)
             if place is not None and not holds(state.get(place)):
-                waiter = Waiter(frozenset({PathKind.CANCELLATION}))
+                waiter = Waiter(frozenset({PathKind.CANCELLATION}), is_signal=True)
                 state = bind(state, place, waiter)
                 trail = (*trail, frame.step(called.expr.span, f"its end sets `{text(target)}`"))
                 for container, held in containers_of(target, waiter, frame.function):
@@ -386,7 +406,7 @@ def _function(function: code.Function, called: Called, frame: Frame, *, bound_me
 def _construct(path: str, called: Called, frame: Frame) -> list[Result]:
     """An object of the program that is given the task: its `__init__`, or the fields of a dataclass."""
     if called.held is None:
-        return unknown(called, frame)
+        return unknown(called, frame, raises=not is_plain_class(path, frame.shared.program))
     init = frame.shared.program.method(path, "__init__")
     if init is not None:
         return _function(init, called, frame, bound_method=True)

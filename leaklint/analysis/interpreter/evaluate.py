@@ -24,6 +24,7 @@ from leaklint.analysis.interpreter.state import (
     Record,
     Ref,
     Result,
+    Signal,
     State,
     Status,
     Trail,
@@ -288,6 +289,9 @@ def _await(expr: code.Await, state: State, trail: Trail, frame: Frame) -> list[R
             case Owner():
                 suspend(expr.span, point, frame)
                 results.append(point)
+            case Signal():
+                frame.leave(Way.CANCELLATION, point.state, point.trail, expr.span)
+                results.append(point._replace(value=None))
             case _:
                 suspend(expr.span, point, frame)
                 if text(expr.value) in frame.cancelled:
@@ -306,7 +310,7 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
     cut_short = state.left_by(PathKind.CANCELLATION, span) if PathKind.CANCELLATION in waiter.leaves else ended
     frame.leave(Way.CANCELLATION, cut_short, trail, span)
     if PathKind.SIBLING in waiter.leaves:
-        frame.leave(Way.SIBLING, state, trail, span)
+        frame.leave(Way.SIBLING, state.left_by(PathKind.SIBLING, span), trail, span)
         if state.status is Status.CANCELLED:  # so were the others, and the first to end ends the wait
             frame.leave(Way.ABANDONED, state, trail, span)
     if PathKind.TIMEOUT in waiter.leaves:

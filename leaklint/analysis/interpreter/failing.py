@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.state import State, Way
 from leaklint.analysis.kinds import last_name
+from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import BASE, HARMLESS_METHODS, LOGGING, LOOP_DEFERS, LOOP_RUNS, SPAWN_LIKE, Role
 from leaklint.model import code
@@ -34,40 +34,13 @@ def _starts_argument(function: code.Function) -> bool:
 
 
 def cannot_fail(function: code.Function, frame: Frame) -> bool:
-    """Whether a function of the program plainly raises nothing: it only makes calls that cannot fail."""
-    known = frame.shared.harmless
-    if function.qualname not in known:
-        known[function.qualname] = False  # one that calls itself may end in no other way
-        known[function.qualname] = _cannot_fail(function, frame)
-    return known[function.qualname]
+    """Whether calling a function of the program plainly raises nothing. (A coroutine function only makes a coroutine.)"""
+    return function.is_async or function.is_generator or never_raises(function, frame)
 
 
-def _cannot_fail(function: code.Function, frame: Frame) -> bool:
-    if any(True for _ in walk(function.body, (code.Raise, code.Await, code.Yield, code.Assert))):
-        return False
-    started = set(map(id, _started(function)))
-    for call in walk(function.body, code.Call):
-        if id(call) not in started and not is_harmless(call.func) and not _is_plain_class(call.func, frame):
-            callee = resolved(call.func, function, frame.shared.kinds)
-            makes_coroutine = callee is not None and (callee.is_async or callee.is_generator)
-            if callee is None or not (makes_coroutine or cannot_fail(callee, frame)):
-                return False
-    return True
-
-
-def _started(function: code.Function) -> Iterator[Expr]:
-    """What a function gives to spawners: calls that make coroutines."""
-    for call in walk(function.body, code.Call):
-        if last_name(call.func) in SPAWN_LIKE:
-            yield from call.args[:1]
-
-
-def _is_plain_class(func: Expr, frame: Frame) -> bool:
-    """Whether a class of the program is called that runs no code of its own when an object is made."""
-    program = frame.shared.program
-    if not isinstance(func, code.Global) or func.path not in program.classes:
-        return False
-    return not any(program.method(func.path, name) for name in ("__init__", "__new__", "__post_init__"))
+def is_plain_class(path: str, program: Program) -> bool:
+    """Whether making an object of a class of the program runs no code of its own."""
+    return not any(program.method(path, name) for name in ("__init__", "__new__", "__post_init__"))
 
 
 def is_harmless(func: Expr) -> bool:
@@ -77,3 +50,18 @@ def is_harmless(func: Expr) -> bool:
     if isinstance(func, code.Global):
         return BASE.role(func.path) is not None or ("." in func.text and last_name(func) in LOGGING)
     return False
+
+
+def is_one_of_many(function: code.Function) -> bool:
+    """Whether a function spawns in more than one place."""
+    return sum(last_name(call.func) in SPAWN_LIKE for call in walk(function.body, code.Call)) > 1
+
+
+def never_raises(function: code.Function, frame: Frame) -> bool:
+    """Whether a function of the program catches whatever it may raise, but a cancellation."""
+    known = frame.shared.harmless
+    if function.qualname not in known:
+        known[function.qualname] = False  # one that calls itself may end in no other way
+        ways = {way for way, *_ in Frame(frame.shared, function).run(State(), ())}
+        known[function.qualname] = ways.isdisjoint((Way.EXCEPTION, Way.SIBLING, Way.TIMEOUT))
+    return known[function.qualname]

@@ -19,10 +19,12 @@ from leaklint.analysis.interpreter.state import (
     Items,
     Place,
     Result,
+    Signal,
     State,
     Status,
     Trail,
     Value,
+    Waiter,
     Way,
     element_of,
     holds,
@@ -300,11 +302,13 @@ def _iterate(statement: code.For, point: Result, frame: Frame, exits: Exits) -> 
         return start
     if holds(value):
         # the task has its turn exactly once, after any number of others and before any number of others
-        before = _turns(statement, start, frame, exits)
-        return _turns(statement, _turn(statement, element_of(value), before, frame, exits), frame, exits)
+        element = element_of(value)
+        other = Signal() if isinstance(element, Waiter) and element.is_signal else None
+        before = _turns(statement, other, start, frame, exits)
+        return _turns(statement, other, _turn(statement, element, before, frame, exits), frame, exits)
     if _picks(statement, point.state, frame):
         start = _turn(statement, None, start, frame, exits)
-    return _turns(statement, start, frame, exits)
+    return _turns(statement, None, start, frame, exits)
 
 
 def _picks(statement: code.For, state: State, frame: Frame) -> bool:
@@ -318,7 +322,7 @@ def _picks(statement: code.For, state: State, frame: Frame) -> bool:
     return False
 
 
-def _turns(statement: code.For, flow: Flow, frame: Frame, exits: Exits) -> Flow:
+def _turns(statement: code.For, other: Value | None, flow: Flow, frame: Frame, exits: Exits) -> Flow:
     """Any number of turns, none included, in which something else is met."""
     seen: Flow = {}
     while flow := {state: trail for state, trail in flow.items() if state not in seen}:
@@ -326,7 +330,7 @@ def _turns(statement: code.For, flow: Flow, frame: Frame, exits: Exits) -> Flow:
         if len(seen) > MOST_STATES:
             frame.shared.overflow = True
             break
-        flow = _turn(statement, None, flow, frame, exits)
+        flow = _turn(statement, other, flow, frame, exits)
     return seen
 
 

@@ -77,7 +77,7 @@ class Shared:
     births: dict[tuple[Site, frozenset[tuple[str, bool]]], Exits] = field(default_factory=dict)
     """The exits of functions that return the task, by the site in them and by what is known of their arguments."""
     harmless: dict[str, bool] = field(default_factory=dict)
-    """By qualified name, whether a function plainly raises nothing."""
+    """By qualified name, whether a function catches whatever it may raise."""
     overflow: bool = False
     """Set when a function had too many states to follow them all."""
 

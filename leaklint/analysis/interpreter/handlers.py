@@ -49,6 +49,11 @@ def _is_foreign(handler: code.Handler) -> bool:
     return bool(handler.types) and all(last_name(type_) in outside for type_ in handler.types)
 
 
+def _raises(block: Block) -> bool:
+    """Whether the last statement of a block raises."""
+    return bool(block) and isinstance(block[-1], code.Raise)
+
+
 def run_try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
     start = flow
     with frame.catching() as leaving:
@@ -60,8 +65,9 @@ def run_try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
             if not _dispatch(statement.handlers, exit_, trail, entries):
                 leaving.add(exit_.way, exit_.state, trail, span, exit_.raised)
         for index, handler in enumerate(statement.handlers):
-            # something that is taken for harmless raised after all
-            if not any(entry == index for entry, _ in entries) and not _is_foreign(handler):
+            # something that is taken for harmless raised after all; a handler that raises again adds nothing to that
+            unmet = not any(entry == index for entry, _ in entries) and not _is_foreign(handler)
+            if unmet and not _raises(handler.body):
                 entries[index, Way.EXCEPTION] = start
         ends = [flow]
         for (index, way), entry in sorted(entries.items(), key=lambda item: (item[0][0], item[0][1].name)):

@@ -22,7 +22,8 @@ from leaklint.model.fate import PathKind
 from leaklint.model.walk import text
 
 
-def gather(called: Called) -> Value:
+def gather(called: Called, *, alike: bool = False) -> Value:
+    """`alike` says that the other members of the one container of tasks cannot fail."""
     held = called.held
     if isinstance(held, Coroutine):
         return held
@@ -36,6 +37,7 @@ def gather(called: Called) -> Value:
     alone = len(called.args) == 1 and not isinstance(called.expr.args[0], code.Starred)
     if isinstance(called.args[0], Items) and len(called.args) == 1:
         alone = len(called.args[0].values) == 1
+    alone = alone or (alike and len(called.args) == 1)
     if not alone and _is_false(called.option("return_exceptions")):
         leaves |= {PathKind.SIBLING}
     return Waiter(leaves)

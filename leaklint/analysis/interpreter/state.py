@@ -71,6 +71,11 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """Another future or event that is set when another task ends: to await it raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Items:
     """A tuple, list or set of known length."""
 
@@ -105,6 +110,8 @@ class Waiter:
     """How many tasks are waited for, where that is known."""
     other: str | None = None
     """The one other task that is waited for with it, as it is written."""
+    is_signal: bool = False
+    """A future or event that is set when the task ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,7 @@ class Ref:
     place: Place
 
 
-Value = Handle | Owner | Holder | Empty | Other | Items | Record | Waiter | Coroutine | Closure | Cancel | Ref
+Value = Handle | Owner | Holder | Empty | Other | Signal | Items | Record | Waiter | Coroutine | Closure | Cancel | Ref
 
 HANDLE = Handle()
 

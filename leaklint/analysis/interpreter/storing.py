@@ -16,6 +16,7 @@ from leaklint.analysis.interpreter.state import (
     Record,
     Ref,
     Result,
+    Signal,
     State,
     Trail,
     Value,
@@ -56,7 +57,7 @@ def _store(
         value = None
     if holds(value) and place.scope != LOCAL:
         trail = (*trail, frame.step(target.span, f"kept in `{text(target)}`"))
-    if not (holds(value) or isinstance(value, Empty | Other | Closure) or _is_alias(target, value, frame)):
+    if not (holds(value) or isinstance(value, Empty | Other | Signal | Closure) or _is_alias(target, value, frame)):
         value = None
     return Result(bind(state, place, value), trail, None)
 
