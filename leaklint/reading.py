@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -83,6 +83,10 @@ def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
     return Reading(link(facts, reader.names), tuple(aside), reader.faults)
 
 
+_Needles = dict[str, dict[bytes, list[list[bytes]]]]
+"""By top-level package and first word, the other words that a file must hold."""
+
+
 class _Reader:
     def __init__(self, texts: Sequence[Text], catalog: Catalog) -> None:
         self.names = Names({text.module: text.aliases for text in texts})
@@ -118,9 +122,9 @@ class _Reader:
         wanted = self._expansion.wanted()
         waiting = [text for text in self._texts.values() if text.path not in self.done]
         new, self._searched = wanted.needles - self._searched, wanted.needles
-        needles: dict[str, list[list[bytes]]] = defaultdict(list)
-        for *words, tree in sorted(new):
-            needles[tree].append([word.encode() for word in words])
+        needles: _Needles = defaultdict(lambda: defaultdict(list))
+        for first, *others, tree in sorted(new):
+            needles[tree][first.encode()].append([word.encode() for word in others])
         whole = [text for text in waiting if text.module in wanted.facts or self._mentions(text, needles)]
         self.read_all(whole)
         names = wanted.names - self._named
@@ -129,12 +133,15 @@ class _Reader:
             self._read_names(self._texts[module])
         return bool(whole or names)
 
-    def _mentions(self, text: Text, needles: Mapping[str, list[list[bytes]]]) -> bool:
+    def _mentions(self, text: Text, needles: _Needles) -> bool:
         """Whether a file has all words of one of the needles, of a top-level package that it can know of."""
         if text.path not in self._trees:
             self._trees[text.path] = _imported(text)
-        known = (needles[tree] for tree in self._trees[text.path] if tree in needles)
-        return any(all(word in text.data for word in words) for each in known for words in each)
+        return any(
+            first in text.data and any(all(word in text.data for word in words) for words in others)
+            for tree in self._trees[text.path]
+            for first, others in needles.get(tree, {}).items()
+        )
 
     def _read_names(self, text: Text) -> None:
         """Read the names of a file alone. (One that cannot be parsed gives none.)"""

@@ -105,17 +105,17 @@ def test_what_is_configured_starts_tasks_too() -> None:
     [
         pytest.param(
             "class Client:\n    def start(self): self._task = asyncio.create_task(work())",
-            [("._task", "Client"), ("Client(",), ("Client.",)],
+            [("Client", "._task"), ("Client", "Client("), ("Client", "Client.")],
             id="attribute of self",
         ),
         pytest.param(
             "class Client:\n    def start(self): self.tasks.append(asyncio.create_task(work()))",
-            [(".tasks", "Client"), ("Client(",), ("Client.",)],
+            [("Client", ".tasks"), ("Client", "Client("), ("Client", "Client.")],
             id="container of self",
         ),
         pytest.param(
             "class Client:\n    def start(self):\n        t = asyncio.create_task(work())\n        self.tasks.add(t)",
-            [(".tasks", "Client"), ("Client(",), ("Client.",)],
+            [("Client", ".tasks"), ("Client", "Client("), ("Client", "Client.")],
             id="container of self, by a name",
         ),
         pytest.param(
@@ -257,7 +257,7 @@ def test_a_module_that_comes_later_may_call_what_is_known_to_return_a_handle() -
         expansion.add(each)
         found.append(expansion.wanted())
     start, begin = ("start(", "one"), ("begin(", "two")
-    kept = {(".t", "C", "three"), ("C(", "three"), ("C.", "three")}
+    kept = {("C", ".t", "three"), ("C", "C(", "three"), ("C", "C.", "three")}
     assert found == [
         Wanted(frozenset(), frozenset(), frozenset({start})),
         Wanted(frozenset(), frozenset({"one"}), frozenset({start, begin})),

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 from generative.explore import explore_project
 from generative.ledger import Route
-from generative.objections import compare
+from generative.objections import Inventory, compare
 from generative.program import Project, Site, compound, lines
 
 from leaklint.model.code import Span
@@ -248,9 +248,9 @@ def test_wrong_fates_are_objected_to(body: str, expected: dict[Fate, str]) -> No
     """What is said of the call in the host that gives the task, by the fate that it is said to have."""
     found = {}
     for fate in Fate:
-        inventory = {("app.main", Site(line, column)): task_of(fate) for line in range(20) for column in range(40)}
-        (problem,) = [each.problem for each in compare(project(body), inventory) if each.place.function == "host"]
-        found[fate] = str(problem).partition(":")[0]
+        host = [each for each in compare(project(body), everywhere(fate)) if each.place.function == "host"]
+        (problem,) = [str(each.problem) for each in host if each.place.name in ("spawn", "start")]
+        found[fate] = problem.partition(":")[0]
     allowed = dict.fromkeys(Fate, "None")
     assert found == allowed | expected | {Fate.NOT_A_SPAWN: "is not-a-spawn, but gave a task"}
 
@@ -272,6 +272,15 @@ def test_projects_are_written_out_with_numbered_spawns() -> None:
     }
 
 
-def task_of(fate: Fate) -> Task:
-    span = Span(1, 1, 1, 1)
-    return Task("app/main.py", span, "", "", "", None, None, fate, (), likely=False, evidence=())
+def test_a_call_that_gives_no_task_must_not_be_listed() -> None:
+    found = compare(project("env.call()\nkeep(spawn(env))"), everywhere(Fate.HANDED))
+    assert [(each.place.name, each.problem) for each in found if each.place.function == "host"] == [
+        ("keep", "is listed, but never gives a task"),
+        ("spawn", None),
+    ]
+
+
+def everywhere(fate: Fate) -> Inventory:
+    """An inventory in which every place of the host has a task."""
+    task = Task("app/main.py", Span(1, 1, 1, 1), "", "", "", None, None, fate, (), likely=False, evidence=())
+    return {("app.main", Site(line, column)): task for line in range(20) for column in range(40)}

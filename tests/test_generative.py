@@ -11,8 +11,9 @@ What the analysis does not know by design, and how this is kept out of the compa
 - A handle is not tested for None where it cannot be None.
 - One spawn is followed at a time, so the state of another task decides nothing: a task need not prove its hazard if it
   is `blurred`, that is, if the host asked another task something to which only one answer was possible.
-- By definition any `await` may raise, also that of `wait`, of a `gather` which returns the exceptions, and of a function
-  which awaits nothing itself, though they do not: a path that is really one by cancellation may then be called one by an exception.
+- By definition any `await` may raise, also that of `wait`, of a `gather` that returns the exceptions, and of a function
+  that awaits nothing itself, though they do not. So a path that is really one by cancellation may be called one by an
+  exception.
 - A task that is cancelled but not waited for only where the host itself is being cancelled need not be `cancelled`.
 - The explorer goes round a loop two or three times, and tries a second cancellation of the host only to confirm a leak.
 

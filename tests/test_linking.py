@@ -438,9 +438,7 @@ def test_a_name_is_exchanged_wherever_it_stands() -> None:
 
 def test_the_body_of_a_clean_scope_is_left_alone() -> None:
     function = collected("m.py", "def old(): ...\ndef f(a=old): old()\n").functions[2]
-    rewriter = Rewriter(
-        lambda node: Name("new", node.span), lambda words: words, dirty=set(), touched={id(function)}
-    )
+    rewriter = Rewriter(lambda node: Name("new", node.span), lambda words: words, dirty=set(), touched={id(function)})
     after = rewriter.scope(function)
     assert after == replace(function, params=after.params)
     assert after.params == (code.Param("a", "positional", None, Name("new", Span(2, 9, 2, 12))),)

@@ -26,6 +26,9 @@ Needle = tuple[str, ...]
 """Words that all occur in a file, and the top-level package whose files, and those that import it, are meant."""
 
 
+_Node = code.Call | code.Assign | code.Return
+
+
 class Wanted(NamedTuple):
     """What is to be read next."""
 
@@ -80,7 +83,6 @@ class Expansion:
             for scope in self._new:
                 if scope.is_relevant(self._catalog.handle_names):
                     self._learn(scope)
-                    self._rename(scope)
                 else:
                     self._waiting.append(scope)
             self._new = []
@@ -108,22 +110,28 @@ class Expansion:
     def _learn(self, scope: _Scope) -> None:
         """What a relevant function does with the handles of its spawns, and what it asks for."""
         function, own = scope.function, scope.own
-        calls = list(walk(function.body, code.Call))
+        nodes = list(walk(function.body, (code.Call, code.Assign, code.Return)))
+        calls = [node for node in nodes if isinstance(node, code.Call)]
         spawns = [call for call in calls if self._may_give(call, scope)]
         held = handle_words(function, *spawns) if spawns else set()
         if spawns:
             gives = _Gives(frozenset(map(id, spawns)), held)
-            _keep(_attributes_of(function, gives), function, own)
-            self._keep_globally(_globals_of(function, gives), scope)
-            if _returns(function, gives) and function.kind == "function" and function.name[:2] != "__":
+            _keep(_attributes_of(nodes, gives), function, own)
+            self._keep_globally(_globals_of(nodes, gives), scope)
+            if _returns(nodes, gives) and function.kind == "function" and function.name[:2] != "__":
                 own.spawners.add(function.name if function.owner else function.qualname)
                 own.words.add(function.name)
                 own.needles.add((_called(function),))
         self._ask(scope, calls, held)
+        self._rename(scope, nodes)
 
-    def _rename(self, scope: _Scope) -> None:
-        """What a function that may return a handle is assigned to, as it is or as a partial."""
-        for statement in walk(scope.function.body, code.Assign):
+    def _rename(self, scope: _Scope, nodes: list[_Node]) -> None:
+        """What a function that may return a handle is assigned to, as it is or as a partial, for others to call."""
+        if scope.function.kind == "function" and scope.function.name != "__init__":
+            return
+        for statement in nodes:
+            if not isinstance(statement, code.Assign):
+                continue
             value = plain(statement.value)
             given = isinstance(value, code.Global | code.Attribute) and self._gives(value, scope, frozenset())
             for each in statement.targets if given else ():
@@ -168,7 +176,7 @@ class Expansion:
             self._owners.add(function.owner.rpartition(".")[2])
         for call in calls:
             callee = call.func
-            if isinstance(callee, code.Global):
+            if isinstance(callee, code.Global) and self._names.is_inside(callee.path, module):
                 given = (*call.args, *(keyword.value for keyword in call.keywords))
                 words = {_word(node) for node in walk(given, _NAMES)}
                 passes = not words.isdisjoint(held | self._catalog.handle_names) or any(map(scope.mentions, words))
@@ -205,7 +213,7 @@ def _keep(attributes: Iterator[code.Attribute], function: code.Function, known: 
     for attribute in attributes:
         known.words.add(attribute.attr)
         if owner and isinstance(attribute.value, code.Name) and attribute.value.id in itself:
-            known.needles |= {(f".{attribute.attr}", owner), (f"{owner}(",), (f"{owner}.",)}
+            known.needles |= {(owner, f".{attribute.attr}"), (owner, f"{owner}("), (owner, f"{owner}.")}
         else:
             known.needles.add((f".{attribute.attr}",))
 
@@ -249,9 +257,9 @@ class _Gives(NamedTuple):
         return any(id(p) in self.spawns or _word(p) in self.names for expr in exprs for p in _flowing(expr))
 
 
-def _attributes_of(function: code.Function, gives: _Gives) -> Iterator[code.Attribute]:
+def _attributes_of(nodes: list[_Node], gives: _Gives) -> Iterator[code.Attribute]:
     """The attributes in which a function keeps a handle."""
-    for node in walk(function.body, (code.Assign, code.Call)):
+    for node in nodes:
         match node:
             case code.Assign(targets=targets, value=value) if value is not None:
                 attributes = list(walk(targets, code.Attribute))
@@ -262,9 +270,9 @@ def _attributes_of(function: code.Function, gives: _Gives) -> Iterator[code.Attr
                     yield kept
 
 
-def _globals_of(function: code.Function, gives: _Gives) -> Iterator[str]:
+def _globals_of(nodes: list[_Node], gives: _Gives) -> Iterator[str]:
     """The dotted paths of the variables and class attributes in which a function keeps a handle."""
-    for node in walk(function.body, (code.Assign, code.Call)):
+    for node in nodes:
         match node:
             case code.Assign(targets=targets, value=value) if value is not None:
                 paths = [target.path for target in walk(targets, code.Global)]
@@ -279,9 +287,9 @@ def _globals_of(function: code.Function, gives: _Gives) -> Iterator[str]:
                     yield path
 
 
-def _returns(function: code.Function, gives: _Gives) -> bool:
+def _returns(nodes: list[_Node], gives: _Gives) -> bool:
     """Whether a function may return a handle."""
-    return any(statement.value is not None and gives(statement.value) for statement in walk(function.body, code.Return))
+    return any(isinstance(node, code.Return) and node.value is not None and gives(node.value) for node in nodes)
 
 
 def _flowing(expr: Expr) -> Iterator[Expr]:

@@ -59,6 +59,11 @@ class Names:
             self._targets[path] = self._follow(path, module, _LONGEST_WAY)
         return self._targets[path]
 
+    def is_inside(self, path: str, module: str) -> bool:
+        """Whether a path that a module writes may lead into the program, and not to a library."""
+        by_star = path.startswith("builtins.") and path not in _BUILTINS
+        return by_star or tree_of(renamed(path, self._every.get(module, ()))) in self._trees
+
     def trees(self, facts: ModuleFacts) -> set[str]:
         """The top-level packages of the program that a module can know of: its own, and those that it refers to."""
         written = {word.partition(".")[0] for function in facts.functions for word in function.words if "." in word}

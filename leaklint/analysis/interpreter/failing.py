@@ -34,7 +34,7 @@ def _starts_argument(function: code.Function) -> bool:
 
 
 def cannot_fail(function: code.Function, frame: Frame) -> bool:
-    """Whether calling a function of the program plainly raises nothing. (A coroutine function only makes a coroutine.)"""
+    """Whether calling a function of the program plainly raises nothing. (A coroutine function only makes one.)"""
     return function.is_async or function.is_generator or never_raises(function, frame)
 
 
