@@ -3,7 +3,7 @@
 python benchmarks/time_link.py DIRECTORY [--copies 1,2,4,8] [--joined]
 
 The steps: `find` (files, and which of them import one another), `collect` (parsing and lowering), `link` (what to read
-next, names across modules, rewriting), `judge` (indices over the facts, fates, owners that nothing ends). The copies lie
+The steps: `find` (files, and which of them import one another), `collect` (parsing and lowering), `link` (what to read
 beside one another under different names; with `--joined` they are one program, as one more file imports them all.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 from leaklint import reading
 from leaklint.adapters import pool
 from leaklint.adapters.files import Sources, discover
-from leaklint.analysis import expansion, trace
+from leaklint.analysis import trace
 from leaklint.app import Options, _Configuration, _work
 
 STEPS = ("find", "collect", "link", "judge")
@@ -52,13 +52,18 @@ def main() -> None:
 
 
 def copy(directory: Path, place: Path, count: int, *, joined: bool) -> None:
-    """Lay so many copies of the packages side by side, each with a suffix to its own name and in its imports' stead."""
+    """Lay so many copies side by side."""
     for number in range(count):
-        shutil.copytree(directory, place / f"copy_{number}", ignore=lambda _, names: [n for n in names if n[-3:] != ".py" and "." in n])
+        shutil.copytree(directory, place / f"copy_{number}", ignore=_no_code)
     if joined:
-        packages = sorted({init.parent for init in place.rglob("__init__.py") if not (init.parent.parent / "__init__.py").exists()})
+        inits = (init.parent for init in place.rglob("__init__.py"))
+        packages = sorted(package for package in inits if not (package.parent / "__init__.py").exists())
         lines = [f"import {package.relative_to(place).as_posix().replace('/', '.')}" for package in packages]
         (place / "everything.py").write_text("\n".join(lines) + "\n")
+
+
+def _no_code(_: str, names: list[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".py") and "." in name]
 
 
 def run() -> tuple[int, int, int]:
@@ -106,7 +111,6 @@ def instrument() -> None:
     """Have the time of parsing and lowering noted, to be told from the rest of reading."""
     for name in ("read_source", "collect", "mentions_spawn", "decode"):
         setattr(reading, name, timed(getattr(reading, name), "collect"))
-    assert expansion.Expansion is reading.Expansion
 
 
 def timed(function: Callable[..., Any], step: str) -> Callable[..., Any]:

@@ -136,6 +136,47 @@ app.py:17:12: asyncio.ensure_future(session.close) is handed
     )
 
 
+def test_a_call_that_is_reported_at_the_spawn(leaklint: Leaklint, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "background.py").write_text(
+        "import asyncio\n\nTASKS = set()\n\n\ndef keep(coro):\n    task = asyncio.create_task(coro)\n"
+        "    TASKS.add(task)\n    return task\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "main.py").write_text(
+        "from background import keep\n\n\ndef go(work):\n    keep(work())\n", encoding="utf-8"
+    )
+    assert leaklint("why", "main.py:5") == (
+        0,
+        """\
+main.py:5:5: keep(work) is kept
+  It is kept beyond the function that spawns it, but nobody waits for it or cancels it.
+  function: main.go
+  handle: TASKS
+  owner: background
+ --> main.py:5:5
+   │
+ 5 │     keep(work())
+   │     ^^^^^^^^^^^^ spawned here
+   │     │
+   │     (4) `go` receives it
+   │
+ ::: background.py:7:12
+   │
+ 7 │     task = asyncio.create_task(coro)
+   │            ------------------------- (1) `keep` spawns it
+ 8 │     TASKS.add(task)
+   │     --------------- (2) kept in `TASKS`
+ 9 │     return task
+   │     ----------- (3) `keep` returns it
+   │
+   = rule: LK102 unjoined-task, on by default; reported at background.py:7:12: one cause, one finding
+   = docs: leaklint rule LK102
+""",
+        "",
+    )
+
+
 def test_json_holds_the_entries_of_the_inventory(leaklint: Leaklint) -> None:
     code, shown, said = leaklint("why", "app.py:16:62", "--format", "json")
     inventory = json.loads(leaklint("tasks", "--format", "json")[1])

@@ -256,7 +256,8 @@ def _nobody(owner: str | None, frame: Frame) -> Iterator[Step]:
     """The class that keeps the task and does not wait for it."""
     scope = frame.shared.program.classes.get(owner or "")
     if scope is not None:
-        message = f"nothing in `{scope.name}` waits for it or cancels it"
+        is_object = frame.site is not None and frame.site.ends
+        message = f"nothing in `{scope.name}` {'ends it' if is_object else 'waits for it or cancels it'}"
         yield Step(frame.shared.program.paths[scope.qualname], scope.span, message)
 
 

@@ -97,8 +97,9 @@ def _remarks(task: Task, rule: Rule | None, *, is_silenced: bool) -> Iterator[tu
         yield "rule", "none, there is nothing to report"
         return
     standing = "on by default" if rule.default else "quiet: `--strict` lists it"
-    silenced = "; a comment silences it here" if is_silenced else ""
-    yield "rule", f"{rule.code} {rule.name}, {standing}{silenced}"
+    elsewhere = f"; reported at {place(task.cause.path, task.cause.span)}: one cause, one finding" if task.cause else ""
+    silenced = "; a comment silences it here" if is_silenced and not task.cause else ""
+    yield "rule", f"{rule.code} {rule.name}, {standing}{elsewhere}{silenced}"
     yield "docs", f"leaklint rule {rule.code}"
 
 

@@ -98,7 +98,7 @@ class Seen:
         self._closings = [closing for run in runs for closing in run.closings if closing.route in routes]
         self._exploration = exploration
         self.exhaustive = exploration.exhaustive
-        self.unfailing = exploration.unfailing or exploration.hollow
+        self.unfailing = exploration.unfailing
         self.hollow = exploration.hollow
 
     @property
@@ -205,13 +205,12 @@ def _too_bad(task: Task, seen: Seen) -> str | None:
             return f"is {task.fate.value}, but `{end}` waits for it"
         case Fate.DROPPED | Fate.KEPT if end := seen.rescue(State.CANCELLED):
             return f"is {task.fate.value}, but `{end}` cancels it"
+        case Fate.CANCELLED | Fate.HAZARD if seen.hollow:
+            return None  # by definition any `await` may raise, whether or not it can
         case Fate.CANCELLED if not left:
             after = set.union({mark.state for _, mark in seen.marks}, *seen.ends.values())
-            # By definition any `await` may raise, whether or not it can.
             interrupted = any(seen.unfailing or mark.end != "is cancelled" for _, mark in seen.of(State.INTERRUPTED))
             return None if State.CANCELLED in after or interrupted else "is cancelled, but has ended on every path"
-        case Fate.HAZARD if not left and seen.hollow and PathKind.EXCEPTION in task.paths:
-            return None  # for the same reason
         case Fate.DROPPED | Fate.KEPT | Fate.HAZARD if not left:
             return f"is {task.fate.value}, but not left running on any path"
     return None

@@ -362,7 +362,6 @@ def _start(draw: DrawFn, scope: Scope, owner: _Class) -> Block:
 
 def _body(draw: DrawFn, scope: Scope) -> Block:
     begin = spawn(draw, scope) if draw(st.booleans()) else ()
-    middle = statements(draw, scope, 2)
     if draw(st.booleans()) and (scope.tasks or scope.groups or scope.kit.uses):
-        middle = idiom(draw, scope)
-    return begin + middle + ends(draw, scope)
+        return begin + idiom(draw, scope) + ends(draw, scope)
+    return begin + statements(draw, scope, 2) + ends(draw, scope)
