@@ -10,6 +10,7 @@ from typing import NamedTuple
 from leaklint.analysis.ends import Verdict
 from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.kinds import Kinds, path_of, receiver
+from leaklint.analysis.naming import bound_name
 from leaklint.analysis.resolve import resolved
 from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Spawn
@@ -153,6 +154,17 @@ def is_started(owning: Owning, making: Making, verdict: Verdict, kinds: Kinds) -
         for scope in scopes
         if kinds.program.owner_of(scope) not in family
         for call in walk(scope.body, code.Call)
+    )
+
+
+def is_ended_nearby(owning: Owning, making: Making, kinds: Kinds) -> bool:
+    """Whether the function that makes an object mentions an end of it at all, on whatever path."""
+    family = set(kinds.program.family(making.made))
+    name = bound_name(making.node, making.function)
+    return any(
+        node.attr in owning.ends and name in (None, text(node.value)) and kinds.of(node.value, scope) in family
+        for scope in kinds.program.inside(making.function)
+        for node in walk(scope.body, code.Attribute)
     )
 
 

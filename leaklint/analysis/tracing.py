@@ -29,6 +29,7 @@ from leaklint.analysis.owning import (
     Owning,
     ends_nowhere,
     is_end,
+    is_ended_nearby,
     is_owned_by,
     is_started,
     makings,
@@ -110,7 +111,9 @@ class Tracer:
         site = Site(making.function, making.node, owning.spawn, ends=owning.ends)
         run = self._run(site)
         verdict = fate_of(run.ends, run.frame, list)
-        if run.overflow or not ends_nowhere(verdict) or not is_started(owning, making, verdict, kinds):
+        if run.overflow or not ends_nowhere(verdict) or is_ended_nearby(owning, making, kinds):
+            return None
+        if not is_started(owning, making, verdict, kinds):
             return None
         return unclosed(site, owning, verdict, run.frame)
 

@@ -43,7 +43,8 @@ def container_method(attr: str, called: Called, frame: Frame) -> list[Result] | 
     def without() -> State:
         return bind(called.state, place, None) if place and place != frame.sticky else called.state
 
-    if attr in POPPING | PICKING and called.expr.args and is_under_another_key(receiver, called.expr.args[0]):
+    takes = attr in POPPING | PICKING | {"setdefault"} and bool(called.expr.args)
+    if takes and is_under_another_key(receiver, called.expr.args[0]):
         return called.result()
     if attr in POPPING and called.held is not None:
         return [Result(without(), called.trail, None)]  # the task is the key

@@ -27,8 +27,9 @@ def gather(called: Called, *, alike: bool = False) -> Value:
     held = called.held
     if isinstance(held, Coroutine):
         return held
-    if isinstance(held, Holder) and isinstance(held.element, Coroutine) and holds(held.element):
-        return held.element  # coroutines that were given the tasks: what they do decides
+    member = element_of(held)
+    if isinstance(member, Coroutine):
+        return member  # coroutines that were given the tasks: what they do decides
     leaves: frozenset[PathKind] = frozenset()
     for value in called.args:
         inner = element_of(value) if isinstance(value, Holder | Items) else value
