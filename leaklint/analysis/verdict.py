@@ -54,7 +54,9 @@ def fate_of(ends: list[End], frame: Frame, receivers: Receivers) -> Verdict:
     if leaks:
         return _leaking(leaks, ends, frame, receivers)
     if handed := next((end for end in alive if end.handed), None):
-        return _handed(handed, frame, receivers)
+        verdict = _handed(handed, frame, receivers)
+        lost = _lost_on_the_way([end for end in _own_doing(alive) if not end.handed], frame.function)
+        return _cancelled(lost, frame) if lost and verdict.fate in _SEEN_TO else verdict
     if cancelled := _own_doing(alive):
         return _cancelled(cancelled, frame)
     return _joined(ends)
@@ -231,7 +233,8 @@ def _kept(kept: list[End], frame: Frame, receivers: Receivers) -> Verdict:
         worst = worst_of(receivers()) if only_returned else None
         if worst is None and best is KEEPS:
             return Verdict(Fate.HANDED, evidence=end.trail)
-        if worst is not None and worst.fate is not best.fate:
+        lost = _lost_on_the_way([each for each in _own_doing(kept) if not each.handed], frame.function)
+        if worst is not None and worst.fate is not best.fate and not (lost and worst.fate in _SEEN_TO):
             return worst  # who gets it knows both keepers
     named = [place for place in sorted(places) if not isinstance(places[place], Waiter)]
     handle = place_text(chosen if chosen in named or not named else named[0], site.function)
