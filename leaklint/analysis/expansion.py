@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from leaklint.analysis.interpreter.frame import handle_words
+from leaklint.analysis.interpreter.words import handle_words
 from leaklint.analysis.kinds import last_name, selves
 from leaklint.analysis.linking import Names, tree_of
 from leaklint.analysis.resolve import plain

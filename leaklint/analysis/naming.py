@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from leaklint.analysis.interpreter.frame import key_of
 from leaklint.analysis.interpreter.state import Place
+from leaklint.analysis.interpreter.words import key_of
 from leaklint.analysis.kinds import pairs
 from leaklint.catalog import ADDING
 from leaklint.model import code

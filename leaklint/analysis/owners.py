@@ -20,7 +20,6 @@ from leaklint.analysis.interpreter.state import (
     is_given,
     local,
 )
-from leaklint.analysis.kinds import last_name
 from leaklint.analysis.resolve import uses
 from leaklint.catalog import Role
 from leaklint.model import code
@@ -121,24 +120,14 @@ def _judge(exits: Exits, function: code.Function, frame: Frame) -> Effect:
         effect = _effect(state, trail, function, frame)
         if effect.rank > best.rank:
             best = effect
-    if best.rank == WAITS and (left := next(((s, t) for s, t in ways if _is_left(s, function)), None)):
+    if best.rank == WAITS and (left := next(((s, t) for s, t in ways if _is_left(s)), None)):
         return _effect(left[0], left[1], function, frame)
     return best
 
 
-def _is_left(state: State, function: code.Function) -> bool:
+def _is_left(state: State) -> bool:
     """Whether a wait has run out while the task runs. (Being cancelled is not held against an owner's end.)"""
-    if not state.alive or state.left is None:
-        return False
-    if state.left.kind is PathKind.EARLY_EXIT:
-        return state.left.span in _breaks(function)
-    return state.left.kind in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT)
-
-
-def _breaks(function: code.Function) -> set[Span]:
-    """Where a function leaves `as_completed` before its end."""
-    loops = (loop for loop in walk(function.body, code.For) if last_name(loop.iterable) == "as_completed")
-    return {node.span for loop in loops for node in walk(loop.body, code.Break)}
+    return state.alive and state.left is not None and state.left.is_wait
 
 
 def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -> Effect:
@@ -149,7 +138,7 @@ def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -
     if state.status is Status.CANCELLED:
         end = frame.act(function.span, "does not wait for it after that")
         return Effect(_CANCELS, Fate.CANCELLED, (), (*trail, end), function)
-    if state.left is not None and _is_left(state, function):
+    if state.left is not None and _is_left(state):
         return Effect(_LEAVES, Fate.HAZARD, (state.left.kind,), trail, function, state.left.span)
     if state.get(RETURNED) is not None:
         given = frame.act(function.span, "returns it")

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from leaklint.analysis.interpreter import library
 from leaklint.analysis.interpreter.births import birth, is_birth
-from leaklint.analysis.interpreter.callbacks import containers_of, is_set_elsewhere, set_by_callback
 from leaklint.analysis.interpreter.called import Called
 from leaklint.analysis.interpreter.containers import add, container_method, give
 from leaklint.analysis.interpreter.failing import (
@@ -17,13 +16,13 @@ from leaklint.analysis.interpreter.failing import (
     is_plain_class,
     never_raises,
 )
-from leaklint.analysis.interpreter.frame import Frame, bind
+from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.handles import cancel, handle_method
 from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant, known_arguments
 from leaklint.analysis.interpreter.objects import owner_method, record
 from leaklint.analysis.interpreter.state import (
     DEFERRED,
     ESCAPED,
-    HANDED,
     HANDLE,
     Cancel,
     Closure,
@@ -131,7 +130,7 @@ def _dispatch(called: Called, frame: Frame) -> list[Result]:
     elif isinstance(called.receiver, Closure):
         return _function(called.receiver.function, called, frame, bound_method=False)
     elif isinstance(called.receiver, Cancel):
-        return [_cancel(called, frame)]
+        return [cancel(called, frame)]
     elif isinstance(called.receiver, Owner):
         return [called.result()[0]._replace(state=called.state.ended())]
     return unknown(called, frame)
@@ -155,7 +154,7 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
         case Role.WAIT_FOR if called.args:
             return called.result(library.wait_for(called))
         case Role.CANCEL_AND_WAIT if held is not None:
-            return [_cancel(called, frame)._replace(value=Waiter())]
+            return [cancel(called, frame)._replace(value=Waiter())]
         case Role.SHIELD if called.args:
             return called.result(library.shield(called.args[0]))
         case Role.AS_COMPLETED if held is not None:
@@ -259,10 +258,10 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
     receiver = called.receiver
     if isinstance(receiver, Owner):
         return owner_method(attr, receiver, called, frame)
-    if isinstance(receiver, Handle) and (found := _handle_method(attr, called, frame)):
+    if isinstance(receiver, Handle) and (found := handle_method(attr, called, frame)):
         return found
     if isinstance(receiver, Waiter) and attr == "cancel":
-        return [_cancel(called, frame)]
+        return [cancel(called, frame)]
     if isinstance(receiver, Waiter):
         return called.result(receiver if attr == "wait" else None)
     if isinstance(receiver, Empty) and attr in POPPING:
@@ -280,7 +279,7 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
         return _run(called, frame)
     if attr in LOOP_DEFERS:
         soon = attr in LOOP_SOON and any(isinstance(value, Cancel) for value in called.values)
-        return [_cancel(called, frame)] if soon else called.result()
+        return [cancel(called, frame)] if soon else called.result()
     if attr in _STACK_METHODS and (found := _push(called, frame)):
         return found
     if attr in ADDING | {"setdefault"} and called.held is not None:
@@ -302,53 +301,6 @@ def _known_method(attr: str, called: Called, frame: Frame) -> list[Result] | Non
     if kinds.role_of_callee(called.expr.func, frame.function) in _SPAWNS:
         return _library(Role.SPAWN, called, frame)
     return give(called, frame)
-
-
-def _handle_method(attr: str, called: Called, frame: Frame) -> list[Result] | None:
-    match attr:
-        case "cancel":
-            return [_cancel(called, frame)]
-        case "result" | "exception":
-            seen = called.state.with_status(Status.SEEN_DONE) if called.state.alive else called.state
-            frame.leave(Way.EXCEPTION, seen, called.trail, called.expr.span)
-            return [Result(seen, called.trail, None)]
-        case "add_done_callback":
-            return [_signalled(called, frame)]
-        case "remove_done_callback" | "done" | "cancelled" | "get_name" | "set_name" | "get_coro":
-            return called.result()
-        case "__await__" | "__iter__":
-            if frame.function.name != "__await__":
-                return called.result(Waiter())
-            return frame.wait(Waiter(), called.result()[0], called.expr.span)  # who awaits this object waits
-        case "get_loop" | "get_stack" | "print_stack" | "uncancel" | "cancelling":
-            return called.result()
-    return None
-
-
-def _signalled(called: Called, frame: Frame) -> Result:
-    """A done-callback that sets an event or a future: to wait for that is to wait for the task."""
-    state, trail = called.state, called.trail
-    for callback, value in zip(called.expr.args, called.args, strict=True):
-        for target in set_by_callback(callback, value, frame):
-            if is_set_elsewhere(target, frame):
-                continue
-            place = frame.place(target, state)
-            if place is not None and not holds(state.get(place)):
-                waiter = Waiter(frozenset({PathKind.CANCELLATION}), is_signal=True)
-                state = bind(state, place, waiter)
-                trail = (*trail, frame.step(called.expr.span, f"its end sets `{text(target)}`"))
-                for container, held in containers_of(target, waiter, frame.function):
-                    state = bind(state, frame.name_place(container), held)
-    return Result(state, trail, None)
-
-
-def _cancel(called: Called, frame: Frame) -> Result:
-    # whoever cancels a task does not count on those who were given it before
-    state = called.state.cancelled().set(HANDED, None)
-    trail = called.trail
-    if state.status is not called.state.status:
-        trail = (*trail, frame.act(called.expr.span, "cancels it"))
-    return Result(state, trail, None)
 
 
 def _push(called: Called, frame: Frame) -> list[Result] | None:

@@ -288,6 +288,9 @@ def _for(statement: code.For, state: State, trail: Trail, frame: Frame) -> Flow:
     for point in frame.evaluate(statement.iterable, state, trail):
         with frame.catching() as exits:
             done = _iterate(statement, point, frame, exits)
+        if last_name(statement.iterable) == "as_completed":
+            for broken, steps in exits.take(Way.BREAK).items():
+                exits.add(Way.BREAK, broken.left_waiting(), steps, statement.span)
         ends.append(_leave_loop(statement.orelse, done, exits, frame))
     return merge(*ends)
 

@@ -28,7 +28,8 @@ from leaklint.analysis.interpreter.state import (
     local,
 )
 from leaklint.analysis.interpreter.state import field as field_place
-from leaklint.analysis.kinds import Kinds, last_name
+from leaklint.analysis.interpreter.words import atoms, flowing, handle_words, key_of, named, outcomes_of
+from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import is_property
 from leaklint.analysis.sites import Site
@@ -123,7 +124,7 @@ class Frame:
         words = handle_words(self.function, self.spawn)
         for node in walk(self.function.body, (code.If, code.Conditional, code.Assert)):
             found = [b.test for b in node.branches] if isinstance(node, code.If) else [node.test]
-            conditions = [text(atom) for test in found for atom in _atoms(test)]
+            conditions = [text(atom) for test in found for atom in atoms(test)]
             tests.update(conditions)
             if not deciding.issuperset(conditions) and self._decides(node, words):
                 deciding.update(conditions)
@@ -141,7 +142,7 @@ class Frame:
     @property
     def _changing(self) -> set[str]:
         """Conditions that change without an assignment: those of loops, and the containers that the function alters."""
-        loops = {text(atom) for loop in walk(self.function.body, code.While) for atom in _atoms(loop.test)}
+        loops = {text(atom) for loop in walk(self.function.body, code.While) for atom in atoms(loop.test)}
         altered = {
             text(call.func.value)
             for call in walk(self.function.body, code.Call)
@@ -172,13 +173,13 @@ class Frame:
         for node in walk(self.function.body, (code.Assign, code.Augment, code.Walrus, code.For)):
             targets = node.targets if isinstance(node, code.Assign) else node.target
             value = node.iterable if isinstance(node, code.For) else node.value
-            sources.append((set(_named(targets)), set(_flowing(value))))
+            sources.append((set(named(targets)), set(flowing(value))))
         clauses = walk(self.function.body, code.Clause)
-        sources += [(set(_named(clause.target)), set(_flowing(clause.iterable))) for clause in clauses]
+        sources += [(set(named(clause.target)), set(flowing(clause.iterable))) for clause in clauses]
         for call in walk(self.function.body, code.Call):
             match call.func:
                 case code.Attribute(value=code.Name(id=name), attr=attr) if attr in ADDING:
-                    sources.append(({name}, set(_flowing(call.args))))
+                    sources.append(({name}, set(flowing(call.args))))
         growing = True
         while growing:
             size = len(found)
@@ -332,16 +333,6 @@ class Frame:
             self.exits = outer
 
 
-def key_of(index: Expr) -> str | None:
-    """A key that means the same wherever it is written: a string, or a global name."""
-    match index:
-        case code.Constant(value=str(key)):
-            return repr(key)
-        case code.Global(path=path):
-            return path
-    return None
-
-
 def is_under_another_key(value: Value | None, index: Expr) -> bool:
     """Whether a mapping holds the task, but not under this key."""
     asked = key_of(index)
@@ -361,60 +352,3 @@ def assume_value(target: Expr, value: Expr, state: State, frame: Frame) -> State
         return state
     known = {outcome for outcome in outcomes_of(target.id, value.value) if outcome[0] in frame.repeated}
     return replace(state, assumed=state.assumed | known) if known else state
-
-
-def outcomes_of(name: str, value: object) -> tuple[tuple[str, bool], ...]:
-    """What the conditions on a name are that has a constant value."""
-    is_none = value is None
-    return ((name, bool(value)), (f"{name} is None", is_none), (f"{name} is not None", not is_none))
-
-
-def handle_words(function: code.Function, *spawns: Expr) -> set[str]:
-    """The names and attributes that the statements of spawns store their handles in."""
-    wanted = set(map(id, spawns))
-    found: set[str] = set()
-    for statement in walk(function.body, (code.Assign, code.Augment, code.Evaluate)):
-        if not any(id(node) in wanted for node in walk(statement, (code.Call, code.Await, code.Attribute))):
-            continue
-        match statement:
-            case code.Assign(targets=targets):
-                stores: tuple[Expr, ...] = targets
-            case code.Augment(target=target):
-                stores = (target,)
-            case code.Evaluate(value=code.Call(func=code.Attribute(value=value))):
-                stores = (value,)
-            case _:
-                continue
-        for node in walk(stores, (code.Name, code.Attribute)):
-            found.add(node.id if isinstance(node, code.Name) else node.attr)
-    return found - {"self", "cls"}
-
-
-def _named(root: object) -> Iterator[str]:
-    return (name.id for name in walk(root, code.Name))
-
-
-def _flowing(root: object) -> Iterator[str]:
-    """The names whose values an expression may pass on; what is awaited gives something else, save for `wait`."""
-    results = {
-        id(name)
-        for await_ in walk(root, code.Await)
-        if not (isinstance(await_.value, code.Call) and last_name(await_.value.func) == "wait")
-        for name in walk(await_.value, code.Name)
-    }
-    return (name.id for name in walk(root, code.Name) if id(name) not in results)
-
-
-def _atoms(test: Expr) -> Iterator[Expr]:
-    """The simple conditions that a test is made of."""
-    match test:
-        case code.Boolean(values=values):
-            for value in values:
-                yield from _atoms(value)
-        case code.Not(value=value):
-            yield from _atoms(value)
-        case code.Name() | code.Global() | code.Attribute():
-            yield test
-        case code.Compare(left=code.Name() | code.Global() | code.Attribute(), right=right):
-            if isinstance(right, code.Name | code.Global | code.Attribute | code.Constant):
-                yield test

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.interpreter.frame import DEEPEST_CALL, Frame, outcomes_of
+from leaklint.analysis.interpreter.frame import DEEPEST_CALL, Frame
 from leaklint.analysis.interpreter.state import (
     CELL,
     DEFERRED,
@@ -26,6 +26,7 @@ from leaklint.analysis.interpreter.state import (
     is_kept,
     local,
 )
+from leaklint.analysis.interpreter.words import outcomes_of
 from leaklint.analysis.kinds import path_of, receiver
 from leaklint.model import code
 from leaklint.model.code import Expr, Span

@@ -245,6 +245,8 @@ class Left(NamedTuple):
 
     kind: PathKind
     span: Span
+    is_wait: bool = False
+    """What was left early is a wait: a time-out, a partial wait, or a loop over `as_completed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +282,12 @@ class State:
         return self.with_status(Status.CANCELLED) if self.status is Status.RUNNING else self
 
     def left_by(self, kind: PathKind, span: Span) -> State:
-        return replace(self, left=Left(kind, span)) if self.alive else self
+        is_wait = kind in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT)
+        return replace(self, left=Left(kind, span, is_wait)) if self.alive else self
+
+    def left_waiting(self) -> State:
+        """The loop that has been left early waits for the task."""
+        return self if self.left is None else replace(self, left=self.left._replace(is_wait=True))
 
     def places(self) -> list[Place]:
         """The places that hold the task, sorted."""

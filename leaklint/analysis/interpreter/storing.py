@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.interpreter.frame import Frame, bind, key_of
+from leaklint.analysis.interpreter.frame import Frame, bind
 from leaklint.analysis.interpreter.inline import hand_over
 from leaklint.analysis.interpreter.state import (
     HANDLE,
@@ -23,6 +23,7 @@ from leaklint.analysis.interpreter.state import (
     element_of,
     holds,
 )
+from leaklint.analysis.interpreter.words import key_of
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import text
