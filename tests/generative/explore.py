@@ -354,6 +354,7 @@ class Environment:
             for task in pending:
                 task.cancel()
             self._loop.turn()
+        self._loop.cancel_timers()
 
     # -- decisions
 

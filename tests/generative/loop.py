@@ -50,6 +50,7 @@ class Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.clock = 0.0
         self.on_idle: Callable[[float | None], None] = lambda _timeout: None
+        self._timers: list[asyncio.TimerHandle] = []
         self._selecting = Idle(self._idle)
         super().__init__(self._selecting)
         # Nobody is to be told of the errors of tasks that were left.
@@ -68,6 +69,16 @@ class Loop(asyncio.SelectorEventLoop):
 
     def advance(self, seconds: float) -> None:
         self.clock += seconds
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, **options: Any) -> asyncio.TimerHandle:
+        self._timers.append(super().call_at(when, callback, *args, **options))
+        return self._timers[-1]
+
+    def cancel_timers(self) -> None:
+        """Forgets the timers of a run that is over. (`wait` leaves one when it is given something else than tasks.)"""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
     def turn(self) -> None:
         """Runs what is ready, once."""
