@@ -101,7 +101,7 @@ def _leaking(leaks: list[End], ends: list[End], frame: Frame, receivers: Receive
     if not waited and any(end.handed for end in straight):
         verdict = _handed(next(end for end in straight if end.handed), frame, receivers)
         lost = _lost_on_the_way(leaks, frame.function)
-        return _hazard(lost, frame) if lost and verdict.fate in _SEEN_TO else verdict
+        return _hazard(lost, frame) if lost and verdict.fate in (*_SEEN_TO, Fate.HAZARD) else verdict
     cancelled = bool(straight) and all(not end.leaks for end in straight)
     if waited or cancelled:
         return _hazard(leaks, frame)

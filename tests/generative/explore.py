@@ -79,8 +79,6 @@ class Exploration(NamedTuple):
     """The calls that may give a task, by the numbers of which routes are made."""
     unfailing: bool = False
     """The program waits in ways that cannot raise, other than by a cancellation."""
-    hollow: bool = False
-    """It awaits functions that do not wait, so that not even a cancellation can come in."""
 
     def seen(self, site: int) -> Iterator[tuple[Run, Sighting]]:
         """Every task that was spawned at a site, with the run it belongs to."""
@@ -127,13 +125,13 @@ def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Pl
     conditions = Conditions(
         errors=(Failure, *(error for error in (ValueError, asyncio.TimeoutError) if error.__name__ in text)),
         hasty=".done()" in text or ".cancel()" in text,
-        mixed=any(word in text for word in ("{", "set(", "pending")),
+        mixed=any(word in text for word in ("{", "pool", "tasks = set(", "pending")),
         limits=limits,
     )
     paths: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
     order = itertools.count(1)
     runs: list[Run] = []
-    tried, slipped, hollow = 0, False, False
+    tried, slipped = 0, False
     loop = Loop()
     with warnings.catch_warnings():
         # `as_completed` that is left early drops coroutines which were never awaited.
@@ -144,7 +142,6 @@ def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Pl
                 env = Environment(loop, path, conditions)
                 run = env.run(load(env))
                 tried += 1
-                hollow |= env.ledger.hollow
                 if env.slipped:
                     slipped = True
                 elif run is not None:
@@ -154,7 +151,7 @@ def _explore(text: str, load: Callable[[Environment], Host], places: Sequence[Pl
         finally:
             loop.close()
     unfailing = "asyncio.wait(" in text or "return_exceptions" in text
-    return Exploration(tuple(runs), not paths and not slipped, tuple(places), unfailing, hollow)
+    return Exploration(tuple(runs), not paths and not slipped, tuple(places), unfailing)
 
 
 @dataclass(frozen=True, slots=True)

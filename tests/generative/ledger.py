@@ -43,6 +43,8 @@ class Mark(NamedTuple):
     """The names of the ends that its keepers have."""
     past_ends: frozenset[str]
     """And of those that its keepers had."""
+    hollow: bool
+    """While it was in these hands, an asynchronous function was awaited that did not wait for anything."""
     blurred: bool
 
 
@@ -76,6 +78,7 @@ class _Hands:
     """An object or a module led to it at some time."""
     ends: frozenset[str] = frozenset()
     """The ends that its keepers had."""
+    hollow: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -94,8 +97,6 @@ class Ledger:
     closings: list[Closing] = field(default_factory=list)
     called: set[int] = field(default_factory=set)
     """The places that have given anything."""
-    hollow: bool = False
-    """An asynchronous function has returned without any waiting."""
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -128,7 +129,8 @@ class Ledger:
             except BaseException as error:
                 self._leave(activation, None, _named(error))
                 raise
-            self.hollow |= self.loop.turns == turns
+            for hands in self._hands.values() if self.loop.turns == turns else ():
+                hands.hollow |= hands.holder is not None
             self._leave(activation, value, "returns")
             return value
 
@@ -207,7 +209,8 @@ class Ledger:
         state = sight(child, end, host_cancelled=self.cancellations > 0)
         keepers = [keeper for keeper in self._keepers if child in _children(vars(keeper))]
         ends = frozenset().union(*map(_ends, keepers))
-        mark = Mark(hands.route, end, state, child.waited, bool(keepers), hands.kept, ends, hands.ends, child.blurred)
+        facts = (bool(keepers), hands.kept, ends, hands.ends, hands.hollow)
+        mark = Mark(hands.route, end, state, child.waited, *facts, child.blurred)
         self._marks.append((child, mark))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import selectors
 import sys
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -70,8 +71,10 @@ class Loop(asyncio.SelectorEventLoop):
     def advance(self, seconds: float) -> None:
         self.clock += seconds
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any, **options: Any) -> asyncio.TimerHandle:
-        self._timers.append(super().call_at(when, callback, *args, **options))
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self._timers.append(super().call_at(when, callback, *args, context=context))
         return self._timers[-1]
 
     def cancel_timers(self) -> None:

@@ -19,7 +19,7 @@ from leaklint.model.fate import Fate, PathKind, Task
 
 Inventory = Mapping[tuple[str, Site], Task]
 
-MOST_RUNS = 300
+MOST_RUNS = 400
 FURTHER: tuple[dict[str, int], ...] = ({"cancellations": 2}, {"items": 3})
 """Some hazards want a second cancellation, or a third member of a group."""
 
@@ -99,7 +99,6 @@ class Seen:
         self._exploration = exploration
         self.exhaustive = exploration.exhaustive
         self.unfailing = exploration.unfailing
-        self.hollow = exploration.hollow
 
     @property
     def parts(self) -> list[Seen]:
@@ -118,6 +117,10 @@ class Seen:
     def was_kept(self) -> bool:
         """On some path, an object or a module led to it."""
         return any(mark.was_kept for _, mark in self.marks)
+
+    @property
+    def hollow(self) -> bool:
+        return any(mark.hollow for _, mark in self.marks)
 
     @property
     def blurred(self) -> bool:

@@ -23,7 +23,7 @@ from generative.waiting import SUPPRESS, end_of_one, wait_for_group, wait_for_on
 HOST, WORK = "app.main", "app.work"
 
 
-def projects(*, size: int = 4) -> SearchStrategy[Project]:
+def projects(*, size: int = 3) -> SearchStrategy[Project]:
     """Projects whose host has about `size` statements at most, beside those that begin and end its tasks."""
     return _projects(size)
 
