@@ -114,8 +114,9 @@ def explore_project(sources: Mapping[str, str], **limits: int) -> Exploration:
 
     def load(env: Environment) -> Host:
         loader = Loader(codes, Watcher(env.ledger.call, env.ledger.function))
-        env.ledger.modules = loader.modules.values()
         host: Host = loader.load(next(iter(sources))).host
+        for module in loader.modules.values():
+            env.ledger.module(module, env)
         return host
 
     return _explore("\n".join(sources.values()), load, places, Limits(**limits))
@@ -302,7 +303,7 @@ class Environment:
 
     async def _close(self) -> None:
         """Calls one of the ends of what still keeps a running task."""
-        if ends := list(self.ledger.ends(self)):
+        if ends := self.ledger.ends:
             self._closing = True
             _, end = ends[self._decide("then", [name for name, _ in ends])]
             await self._outcome(end())

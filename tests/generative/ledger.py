@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
@@ -60,6 +60,18 @@ class Closing(NamedTuple):
 
 
 @dataclass(eq=False, slots=True)
+class _Keeper:
+    """An object or a module that may keep tasks."""
+
+    names: Mapping[str, object]
+    ends: Mapping[str, Callable[[], Awaitable[object]]]
+
+    @property
+    def children(self) -> Iterator[Child]:
+        return _children(tuple(self.names.values()))
+
+
+@dataclass(eq=False, slots=True)
 class _Activation:
     name: str
     cancellations: int
@@ -89,33 +101,36 @@ class Ledger:
     cancellations: int = 0
     """How often the host has been cancelled."""
     over: bool = False
-    modules: Iterable[ModuleType] = ()
-    _stack: list[_Activation] = field(default_factory=list)
-    _hands: dict[Child, _Hands] = field(default_factory=dict)
-    _objects: dict[int, object] = field(default_factory=dict)
-    _marks: list[tuple[Child, Mark]] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     called: set[int] = field(default_factory=set)
     """The places that have given anything."""
+    _stack: list[_Activation] = field(default_factory=list)
+    _hands: dict[Child, _Hands] = field(default_factory=dict)
+    _keepers: dict[int, _Keeper] = field(default_factory=dict)
+    _marks: list[tuple[Child, Mark]] = field(default_factory=list)
 
     @property
     def marks(self) -> tuple[Mark, ...]:
         """What was seen, with what is known of each task now."""
         return tuple(mark._replace(blurred=child.blurred) for child, mark in self._marks)
 
-    def ends(self, env: object) -> Iterator[tuple[str, Callable[[], Awaitable[object]]]]:
-        """The ends of everything that keeps a task which has not ended, with their names."""
-        for number, keeper in enumerate(self._keepers, 1):
-            if any(not child.ended for child in _children(vars(keeper))):
-                arguments = (env,) if isinstance(keeper, ModuleType) else ()
-                for name in sorted(_ends(keeper)):
-                    yield f"{name} of keeper {number}", partial(getattr(keeper, name), *arguments)
-
     @property
-    def _keepers(self) -> tuple[object, ...]:
-        return (*self._objects.values(), *self.modules)
+    def ends(self) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
+        """The ends of everything that keeps a task which has not ended, with their names."""
+        running = [keeper for keeper in self._keepers.values() if any(not child.ended for child in keeper.children)]
+        return [
+            (f"{name} of keeper {number}", end)
+            for number, keeper in enumerate(running, 1)
+            for name, end in keeper.ends.items()
+        ]
 
     # -- what the program reports
+
+    def module(self, module: ModuleType, env: object) -> None:
+        """A module has been loaded; what it keeps, it keeps in containers."""
+        names = vars(module)
+        held = {name: value for name, value in names.items() if name[:2] != "__" and isinstance(value, _HOLDING)}
+        self._keepers[id(names)] = _Keeper(held, {name: partial(names[name], env) for name in ENDS if name in names})
 
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The decorator of every function of the program."""
@@ -129,8 +144,8 @@ class Ledger:
             except BaseException as error:
                 self._leave(activation, None, _named(error))
                 raise
-            for hands in self._hands.values() if self.loop.turns == turns else ():
-                hands.hollow |= hands.holder is not None
+            for child, hands in self._hands.items() if self.loop.turns == turns else ():
+                hands.hollow |= hands.holder is not None and not child.ended
             self._leave(activation, value, "returns")
             return value
 
@@ -167,9 +182,11 @@ class Ledger:
 
     def _enter(self, function: Callable[..., Any], args: Sequence[object]) -> _Activation:
         owner, _, name = function.__qualname__.rpartition(".")
-        if owner:
-            self._objects.setdefault(id(args[0]), args[0])
-        kept = _children(vars(args[0]) if owner else function.__globals__) if name in ENDS else ()
+        keeper = id(args[0]) if owner else id(function.__globals__)
+        if keeper not in self._keepers:
+            ends = {name: getattr(args[0], name) for name in ENDS if hasattr(args[0], name)}
+            self._keepers[keeper] = _Keeper(vars(args[0]), ends)
+        kept = self._keepers[keeper].children if name in ENDS else ()
         running = [(child, child.cancelled) for child in kept if not child.ended]
         activation = _Activation(name, self.cancellations, running)
         self._stack.append(activation)
@@ -180,10 +197,10 @@ class Ledger:
             return
         self._stack.remove(activation)
         returned = set(_children(value))
-        for keeper in self._keepers:
-            for child in _children(vars(keeper)):
+        for keeper in self._keepers.values():
+            for child in keeper.children:
                 hands = self._hands[child]
-                hands.kept, hands.ends = True, hands.ends | _ends(keeper)
+                hands.kept, hands.ends = True, hands.ends.union(keeper.ends)
         for child, hands in self._hands.items():
             if hands.holder is activation:
                 hands.holder = None
@@ -207,15 +224,11 @@ class Ledger:
 
     def _mark(self, child: Child, hands: _Hands, end: str) -> None:
         state = sight(child, end, host_cancelled=self.cancellations > 0)
-        keepers = [keeper for keeper in self._keepers if child in _children(vars(keeper))]
-        ends = frozenset().union(*map(_ends, keepers))
+        keepers = [keeper for keeper in self._keepers.values() if child in keeper.children]
+        ends = frozenset(name for keeper in keepers for name in keeper.ends)
         facts = (bool(keepers), hands.kept, ends, hands.ends, hands.hollow)
         mark = Mark(hands.route, end, state, child.waited, *facts, child.blurred)
         self._marks.append((child, mark))
-
-
-def _ends(keeper: object) -> frozenset[str]:
-    return frozenset(name for name in ENDS if hasattr(keeper, name))
 
 
 def _named(error: BaseException) -> str:
@@ -227,9 +240,7 @@ def _children(value: object) -> Iterator[Child]:
     if isinstance(value, Task):
         yield value.child
     elif isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, _HOLDING) and key != "__builtins__":
-                yield from _children(item)
+        yield from _children(tuple(value.values()))
     elif isinstance(value, _HOLDING):
         for item in value:
             yield from _children(item)

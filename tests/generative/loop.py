@@ -71,7 +71,7 @@ class Loop(asyncio.SelectorEventLoop):
     def advance(self, seconds: float) -> None:
         self.clock += seconds
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # what it overrides is written in terms of Python 3.11
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         self._timers.append(super().call_at(when, callback, *args, context=context))

@@ -109,6 +109,11 @@ class Seen:
         return [sighting for sighting in self.marks if sighting.mark.state is state]
 
     @property
+    def waits(self) -> list[Run]:
+        """The runs in which nothing went wrong and the task was waited for."""
+        return [run for run, mark in self.marks if mark.waited and _is_calm(run)]
+
+    @property
     def lost(self) -> list[_Sighting]:
         """Left running, and nothing leads to it any more."""
         return [sighting for sighting in self.of(State.LEFT) if not sighting.mark.kept]
@@ -186,11 +191,13 @@ def too_good(task: Task, seen: Seen) -> str | None:
 
 def too_bad(task: Task, seen: Seen) -> str | None:
     """What the fate says and was never seen, or None: each way in which the task was given is better."""
+    parts = seen.parts
+    if task.fate is Fate.DROPPED and (waits := [part.waits for part in parts]) and all(waits):
+        return f"is dropped, but waited for: {waits[0][0]}"
     if not seen.exhaustive or seen.blurred:
         return None
     if task.fate in (Fate.OWNED, Fate.GROUPED, Fate.KEPT) and not seen.was_kept:
         return f"is {task.fate.value}, but nothing ever keeps it"
-    parts = seen.parts
     decided = [part for part in parts if part.saw_ends]
     open_ = [part for part in parts if not part.saw_ends]
     if any(not any(part.available and part.available <= other.available for part in decided) for other in open_):
@@ -202,8 +209,6 @@ def too_bad(task: Task, seen: Seen) -> str | None:
 def _too_bad(task: Task, seen: Seen) -> str | None:
     left = seen.of(State.LEFT)
     match task.fate:
-        case Fate.DROPPED if runs := [run for run, mark in seen.marks if mark.waited and _is_calm(run)]:
-            return f"is dropped, but waited for: {runs[0]}"
         case Fate.DROPPED | Fate.KEPT | Fate.CANCELLED | Fate.HAZARD if end := seen.rescue(State.ENDED):
             return f"is {task.fate.value}, but `{end}` waits for it"
         case Fate.DROPPED | Fate.KEPT if end := seen.rescue(State.CANCELLED):
