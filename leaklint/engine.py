@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from leaklint.analysis import Tracer, trace
+from leaklint.analysis import Tracer, Traces, trace
 from leaklint.catalog import BASE
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Reported, Skipped
 from leaklint.model.facts import ModuleFacts, Unparsable
-from leaklint.model.fate import Fate, Task, Unclosed
+from leaklint.model.fate import Fate, Pattern
 from leaklint.policy.config import Settings
 from leaklint.policy.silence import silence
 from leaklint.reading import Text, collect_source, failed, read_program, too_deep
@@ -71,24 +71,24 @@ def _outcome(path: str, settings: Settings, known: tuple[ModuleFacts, Tracer] | 
         return known or Skipped(path)
     try:
         if isinstance(known, Unparsable):
-            return decide(known, (), (), settings)
+            return decide(known, Traces(), settings)
         facts, tracer = known
-        return decide(facts, tracer.tasks(facts), tracer.unclosed(facts), settings)
+        return decide(facts, tracer.traces(facts), settings)
     except RecursionError:
-        return decide(too_deep(path), (), (), settings)
+        return decide(too_deep(path), Traces(), settings)
     except Exception as error:
         return failed(path, error)
 
 
-def decide(
-    facts: ModuleFacts | Unparsable, tasks: tuple[Task, ...], unclosed: tuple[Unclosed, ...], settings: Settings
-) -> Checked:
+def decide(facts: ModuleFacts | Unparsable, traces: Traces, settings: Settings) -> Checked:
     """The verdict on a file of which this is known: its tasks, what the rules say, what the comments silence."""
     known = facts if isinstance(facts, ModuleFacts) else None
     unparsable = facts if isinstance(facts, Unparsable) else None
     # one cause, one diagnostic: what is reported at another place is not reported here again
-    told = tuple(task for task in tasks if task.cause is None)
-    subject = Subject(facts.path, facts=known, unparsable=unparsable, tasks=told, unclosed=unclosed, complaints=())
+    told = tuple(task for task in traces.tasks if task.cause is None)
+    subject = Subject(
+        facts.path, known, unparsable, told, hidden=traces.hidden, misuses=traces.misuses, unclosed=traces.unclosed
+    )
     found = [diagnostic for rule in all_rules() for diagnostic in rule.check(subject)]
     silenced = silence(found, known.comments if known else (), enabled=settings.enabled)
     about_comments = lk002_unused_suppression.check(replace(subject, complaints=silenced.complaints))
@@ -96,11 +96,13 @@ def decide(
     return Checked(
         path=facts.path,
         diagnostics=tuple(sorted(heard, key=lambda each: each.sort_key)),
-        tasks=tuple(Reported(task, _rule_by_fate().get(task.fate)) for task in tasks),
+        tasks=tuple(Reported(task, _rules().get(task.pattern or task.fate)) for task in traces.tasks),
     )
 
 
 @cache
-def _rule_by_fate() -> dict[Fate, str]:
-    """The rule that reports a fate by default; quiet fates are left out."""
-    return {fate: rule.code for rule in all_rules() if rule.default for fate in rule.fates}
+def _rules() -> dict[Fate | Pattern, str]:
+    """The rule that reports a fate, or a pattern, by default; quiet fates are left out."""
+    by_default = [rule for rule in all_rules() if rule.default]
+    by_fate: dict[Fate | Pattern, str] = {fate: rule.code for rule in by_default for fate in rule.fates}
+    return by_fate | {pattern: rule.code for rule in by_default for pattern in rule.patterns}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from leaklint import engine, reading
-from leaklint.analysis import Tracer
+from leaklint.analysis import Tracer, Traces
 from leaklint.engine import Input, check_program, check_source, collect_source, decide
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Skipped
@@ -187,7 +187,7 @@ def facts_of(source: str) -> ModuleFacts:
 
 @pytest.mark.parametrize("fate", Fate)
 def test_rule_of_a_task_is_that_of_its_fate(fate: Fate) -> None:
-    outcome = decide(facts_of(LEAK), (task(2, fate), task(3, fate)), (), Settings.default())
+    outcome = decide(facts_of(LEAK), Traces((task(2, fate), task(3, fate))), Settings.default())
     code = {Fate.DROPPED: "LK101", Fate.KEPT: "LK102", Fate.CANCELLED: "LK103", Fate.HAZARD: "LK104"}.get(fate)
     assert [(entry.task.span.line, entry.rule) for entry in outcome.tasks] == [(2, code), (3, code)]
     assert places(outcome) == ([f"2:1 {code}", f"3:1 {code}"] if code else [])
@@ -201,7 +201,7 @@ def test_rule_of_a_task_is_that_of_its_fate(fate: Fate) -> None:
 def test_a_task_with_a_cause_elsewhere_is_listed_but_not_reported(fate: Fate) -> None:
     cause = Step("pkg/other.py", Span(7, 1, 7, 9), "received here")
     tasks = (task(2, fate, cause=cause), task(3, fate))
-    outcome = decide(facts_of(LEAK), tasks, (), Settings.default())
+    outcome = decide(facts_of(LEAK), Traces(tasks), Settings.default())
     assert tuple(entry.task for entry in outcome.tasks) == tasks
     assert len({entry.rule for entry in outcome.tasks}) == 1
     assert [found.span.line for found in outcome.diagnostics] == [3]
@@ -291,7 +291,7 @@ def test_a_broken_file_is_told_if_it_is_named_and_passed_over_otherwise() -> Non
 
 def test_objects_that_nothing_ends_are_reported_where_they_are_made() -> None:
     found = Unclosed("pkg/mod.py", Span(4, 1, 4, 9), "C", "C.close", "work", None, ())
-    outcome = decide(facts_of(LEAK), (task(5, Fate.DROPPED),), (found,), Settings.default())
+    outcome = decide(facts_of(LEAK), Traces((task(5, Fate.DROPPED),), unclosed=(found,)), Settings.default())
     assert places(outcome) == ["4:1 LK107", "5:1 LK101"]
     assert len(outcome.tasks) == 1
 

@@ -111,7 +111,7 @@ def test_malformed_rules_are_refused(modules: list[ModuleType], message: str) ->
 def test_rule_without_constants_is_refused() -> None:
     with pytest.raises(BadRuleError) as error:
         registry([ModuleType("empty")])
-    assert str(error.value) == "rule module empty needs CODE, NAME, LEVEL, DEFAULT, FATES, check"
+    assert str(error.value) == "rule module empty needs CODE, NAME, LEVEL, DEFAULT, FATES, PATTERNS, check"
 
 
 def test_rules_load_without_docstrings() -> None:
@@ -169,7 +169,7 @@ def check(rule: Rule, task: Task, *functions: Function) -> Diagnostic:
         names=ModuleNames("pkg.mod", (), (), None, frozenset(), frozenset()),
         comments=(),
     )
-    subject = Subject("pkg/mod.py", facts=facts, unparsable=None, tasks=(task,), unclosed=(), complaints=())
+    subject = Subject("pkg/mod.py", facts=facts, tasks=(task,))
     (diagnostic,) = rule.check(subject)
     return diagnostic
 
@@ -394,14 +394,14 @@ def test_helps(code: str, task: Task, function: Function, text: str) -> None:
 @pytest.mark.parametrize("fate", Fate)
 def test_a_rule_fires_on_its_own_fates_only(fate: Fate) -> None:
     task = replace(TASK, fate=fate, paths=(PathKind.EXCEPTION,))
-    subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(task,), unclosed=(), complaints=())
+    subject = Subject("pkg/mod.py", tasks=(task,))
     fired = [found.code for rule in all_rules() for found in rule.check(subject)]
     assert fired == [rule.code for rule in all_rules() if fate in rule.fates]
 
 
 def test_unparsable_file() -> None:
     broken = Unparsable("m.py", Span(3, 7, 3, 8), "invalid syntax")
-    subject = Subject("m.py", facts=None, unparsable=broken, tasks=(), unclosed=(), complaints=())
+    subject = Subject("m.py", unparsable=broken)
     assert list(by_code("LK001").check(subject)) == [
         Diagnostic(
             path="m.py",
@@ -419,7 +419,7 @@ def test_unparsable_file() -> None:
 
 def test_complaint_about_a_comment() -> None:
     complaint = Complaint(Span(3, 7, 3, 30), "unknown rule `LK11`, did you mean `LK101`?", "write `LK101`")
-    subject = Subject("m.py", facts=None, unparsable=None, tasks=(), unclosed=(), complaints=(complaint,))
+    subject = Subject("m.py", complaints=(complaint,))
     assert list(by_code("LK002").check(subject)) == [
         Diagnostic(
             path="m.py",
@@ -447,7 +447,7 @@ UNCLOSED = Unclosed(
 
 
 def test_unclosed_owner() -> None:
-    subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(), unclosed=(UNCLOSED,), complaints=())
+    subject = Subject("pkg/mod.py", unclosed=(UNCLOSED,))
     assert [found for rule in all_rules() for found in rule.check(subject)] == [
         Diagnostic(
             path="pkg/mod.py",
@@ -479,7 +479,7 @@ def test_unclosed_owner() -> None:
     ],
 )
 def test_unclosed_owner_in_other_words(unclosed: Unclosed, message: str, text: str) -> None:
-    subject = Subject("pkg/mod.py", facts=None, unparsable=None, tasks=(), unclosed=(unclosed,), complaints=())
+    subject = Subject("pkg/mod.py", unclosed=(unclosed,))
     (found,) = by_code("LK107").check(subject)
     assert (found.message, found.help) == (message, text)
 

@@ -8,12 +8,12 @@ from leaklint.analysis.interpreter.frame import Shared
 from leaklint.analysis.interpreter.knot import Interpreter
 from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.program import Program
-from leaklint.analysis.tracing import Tracer
+from leaklint.analysis.tracing import Tracer, Traces
 from leaklint.catalog import BASE, Catalog
 from leaklint.model.facts import ModuleFacts
 from leaklint.model.fate import Task
 
-__all__ = ["Tracer", "judge", "trace"]
+__all__ = ["Tracer", "Traces", "judge", "trace"]
 
 
 def trace(modules: Sequence[ModuleFacts], catalog: Catalog = BASE) -> Tracer:

@@ -37,13 +37,16 @@ from leaklint.analysis.owning import (
     unclosed,
 )
 from leaklint.analysis.resolve import Use, argument, uses
+from leaklint.analysis.scopes import misused_scopes
 from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
+from leaklint.analysis.standing import standing_of
+from leaklint.analysis.swallowing import swallowed
 from leaklint.analysis.verdict import fate_of, worst_of
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fate import Fate, Step, Task, Unclosed
+from leaklint.model.fate import Fate, Misuse, Step, Task, Unclosed
 from leaklint.model.walk import text, walk
 
 _MOST_RETURNS = 4
@@ -66,6 +69,19 @@ class _Run:
         return any(end.state.alive and end.way.is_straight and end.state.get(RETURNED) for end in self.ends)
 
 
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What the analysis says of one file; each by line and column."""
+
+    tasks: tuple[Task, ...] = ()
+    """The inventory: its spawns, and its calls of functions that return a task."""
+    hidden: tuple[Task, ...] = ()
+    """What starts tasks without being a spawn, and the waits that leave spawned tasks running."""
+    misuses: tuple[Misuse, ...] = ()
+    unclosed: tuple[Unclosed, ...] = ()
+    """The objects that it makes, that own tasks, and that nothing ends."""
+
+
 class Tracer:
     """Traces the tasks of a program; everything is found once, when it is first asked for."""
 
@@ -80,6 +96,11 @@ class Tracer:
         self._recursive: set[Site] = set()
         """The sites whose function returns the task to one that it has come through."""
         self._received: dict[str, list[Site]] | None = None
+
+    def traces(self, facts: ModuleFacts) -> Traces:
+        """All that is said of a file."""
+        misuses = sorted([*misused_scopes(facts, self._shared), *swallowed(facts, self._shared)], key=lambda m: m.span)
+        return Traces(self.tasks(facts), (), tuple(misuses), self.unclosed(facts))
 
     def tasks(self, facts: ModuleFacts) -> tuple[Task, ...]:
         """The inventory of a file: its spawns, and its calls of functions that return a task; by line and column."""
@@ -230,6 +251,7 @@ class Tracer:
 
     def _task(self, site: Site, spawn: Spawn | None, verdict: Verdict) -> Task:
         call = site.expression
+        standing = standing_of(site.function, site.node, self._shared) if verdict.fate.leaks else None
         return Task(
             path=self._shared.program.paths[site.function.qualname],
             span=site.span,
@@ -245,6 +267,7 @@ class Tracer:
             waits=verdict.ender.qualname if verdict.ender and verdict.fate in (Fate.OWNED, Fate.GROUPED) else None,
             cause=verdict.cause,
             evidence=verdict.evidence,
+            pattern=standing.pattern if standing else None,
         )
 
     def _verdict(self, site: Site) -> Verdict:

@@ -85,6 +85,8 @@ SPAWN_WORDS = tuple(
         *("create_background_task", "start_task", "soonify", "aiojobs", ".spawn(", "create_timer", "run_worker"),
         *("add_callback", "spawn_callback", "BackgroundTasks", "background_tasks"),
         *("tasks.loop", "ext.tasks", "@work(", "@work\n", "@work\r"),
+        *("gather", "shield", "as_completed", "asyncio.wait(", "run_in_executor", "run_coroutine_threadsafe"),
+        *("TaskGroup", "create_task_group", "CancelScope", "move_on_a", "fail_a"),
     )
 )
-"""A file without any of these holds no spawn."""
+"""A file without any of these starts no task, and opens no group and no cancel scope."""

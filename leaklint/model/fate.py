@@ -44,6 +44,32 @@ class PathKind(str, Enum):
     CANCELLATION = "cancellation"
 
 
+class Pattern(str, Enum):
+    """A way to leak a task, or to break a scope, that has a rule of its own."""
+
+    GATHER = "gather"
+    """`gather` that does not end with all of its awaitables."""
+    WAIT = "wait"
+    """`asyncio.wait` that returns with tasks pending."""
+    SHIELD = "shield"
+    AS_COMPLETED = "as-completed"
+    THREAD_FUTURE = "thread-future"
+    CALLBACK = "callback"
+    """A spawn in a function that something calls back."""
+    CONSTRUCTOR = "constructor"
+    """A spawn where no owner can exist yet."""
+    NATIVE = "native"
+    """An asyncio spawn in a scope of AnyIO or trio."""
+    HAND_ENTERED = "hand-entered"
+    """A group that is entered without `async with`."""
+    YIELD_INSIDE = "yield-inside"
+    """A `yield` inside of a group or cancel scope."""
+    USED_AFTER_EXIT = "used-after-exit"
+    """A spawn into a group that has been left."""
+    SWALLOWED = "swallowed"
+    """A cancellation that is caught and forgotten."""
+
+
 class Step(NamedTuple):
     """One step of the evidence: a place and a sentence about it (without a final full stop)."""
 
@@ -81,8 +107,10 @@ class Task:
     waits: str | None = None
     """For `owned` and `grouped`: the qualified name of the function that waits, where that is known."""
     cause: Step | None = None
-    """The other entry of the inventory that is reported in its place: the call that treats the task so, for a spawn in
-    a function that returns it; the spawn, for a call of a function that keeps what it returns."""
+    """What is reported in its place: the call that treats the task so, for a spawn in a function that returns it; the
+    spawn, for a call of a function that keeps what it returns; the `gather` or other wait that leaves it running."""
+    pattern: Pattern | None = None
+    """What explains a leak better than the fate does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +129,21 @@ class Unclosed:
     kept: str | None
     """Where the object is kept; None for one that is local."""
     evidence: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Misuse:
+    """A task group or cancel scope that is used wrongly, or a cancellation that is swallowed."""
+
+    pattern: Pattern
+    path: str
+    span: Span
+    """Where it is reported."""
+    source: str
+    """What it is about, as written: the group, the context manager, the awaited expression."""
+    function: str
+    """Qualified name of the function."""
+    how: str
+    """Which form of the pattern it is: a word that the rule knows."""
+    evidence: tuple[Step, ...]
+    """The steps that prove it, in order, the reported place left out."""

@@ -1,7 +1,8 @@
 """The rules: one module each, found by walking this package.
 
-A rule module's docstring is its documentation for users (Markdown). It declares `CODE`, `NAME`, `LEVEL`, `DEFAULT` and
-`FATES`, and a pure generator `check(subject)` that yields diagnostics. A new rule needs nothing else.
+A rule module's docstring is its documentation for users (Markdown). It declares `CODE`, `NAME`, `LEVEL`, `DEFAULT`, what
+it reports (`FATES`, `PATTERNS`), and a pure generator `check(subject)` that yields diagnostics. A new rule needs nothing
+else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from inspect import cleandoc
@@ -20,7 +22,7 @@ from typing import NamedTuple
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Diagnostic, Level
 from leaklint.model.facts import ModuleFacts, Unparsable
-from leaklint.model.fate import Fate, Task, Unclosed
+from leaklint.model.fate import Fate, Misuse, Pattern, Task, Unclosed
 
 __all__ = ["SECTIONS", "BadRuleError", "Complaint", "Rule", "Subject", "all_rules", "find_rule", "nearest_rule"]
 
@@ -45,14 +47,26 @@ class Subject:
     """All that a rule may look at: one file."""
 
     path: str
-    facts: ModuleFacts | None
+    facts: ModuleFacts | None = None
     """None when the file cannot be parsed."""
-    unparsable: Unparsable | None
-    tasks: tuple[Task, ...]
-    unclosed: tuple[Unclosed, ...]
+    unparsable: Unparsable | None = None
+    tasks: tuple[Task, ...] = ()
+    """The inventory, without what is reported at another place."""
+    hidden: tuple[Task, ...] = ()
+    """What starts tasks without being a spawn, and the waits that leave spawned tasks running; each has a pattern."""
+    misuses: tuple[Misuse, ...] = ()
+    unclosed: tuple[Unclosed, ...] = ()
     """The objects that own tasks and that nothing ends."""
-    complaints: tuple[Complaint, ...]
+    complaints: tuple[Complaint, ...] = ()
     """About comments that silence nothing; known only after the other rules have run."""
+
+    def with_fate(self, fates: AbstractSet[Fate]) -> Iterator[Task]:
+        """The tasks of the inventory with one of these fates that no pattern explains."""
+        return (task for task in self.tasks if task.pattern is None and task.fate in fates)
+
+    def with_pattern(self, patterns: AbstractSet[Pattern]) -> Iterator[Task]:
+        """The tasks, hidden ones included, with one of these patterns."""
+        return (task for task in (*self.tasks, *self.hidden) if task.pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,9 @@ class Rule:
     default: bool
     """Whether it runs without being asked for; `--strict` adds the others."""
     fates: frozenset[Fate]
-    """The fates it reports; empty for a rule that is not about tasks."""
+    """The fates it reports, of tasks without a pattern; empty for a rule that is not about fates."""
+    patterns: frozenset[Pattern]
+    """The patterns it reports; empty for a rule that is not about patterns."""
     summary: str
     """The first line of the documentation, without the final full stop."""
     documentation: str
@@ -106,7 +122,9 @@ def registry(modules: list[ModuleType]) -> tuple[Rule, ...]:
 
 
 def _rule(module: ModuleType) -> Rule:
-    missing = [name for name in ("CODE", "NAME", "LEVEL", "DEFAULT", "FATES", "check") if not hasattr(module, name)]
+    missing = [
+        name for name in ("CODE", "NAME", "LEVEL", "DEFAULT", "FATES", "PATTERNS", "check") if not hasattr(module, name)
+    ]
     documentation = cleandoc(module.__doc__ or "")
     headings = tuple(line.removeprefix("## ") for line in documentation.split("\n") if line.startswith("## "))
     stripped = sys.flags.optimize > 1  # `python -OO` drops docstrings
@@ -119,6 +137,7 @@ def _rule(module: ModuleType) -> Rule:
         level=module.LEVEL,
         default=module.DEFAULT,
         fates=module.FATES,
+        patterns=module.PATTERNS,
         summary=documentation.split("\n", 1)[0].removesuffix("."),
         documentation=documentation,
         check=module.check,

@@ -61,7 +61,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate
+from leaklint.model.fate import Fate, Pattern
 from leaklint.rules import Subject
 
 CODE = "LK001"
@@ -69,6 +69,7 @@ NAME = "unparsable-file"
 LEVEL = Level.ERROR
 DEFAULT = True
 FATES: frozenset[Fate] = frozenset()
+PATTERNS: frozenset[Pattern] = frozenset()
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:

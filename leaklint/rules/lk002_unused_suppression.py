@@ -66,7 +66,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate
+from leaklint.model.fate import Fate, Pattern
 from leaklint.rules import Subject
 
 CODE = "LK002"
@@ -74,6 +74,7 @@ NAME = "unused-suppression"
 LEVEL = Level.WARNING
 DEFAULT = True
 FATES: frozenset[Fate] = frozenset()
+PATTERNS: frozenset[Pattern] = frozenset()
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:

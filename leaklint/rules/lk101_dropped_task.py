@@ -109,7 +109,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, Task
+from leaklint.model.fate import Fate, Pattern, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -118,15 +118,15 @@ NAME = "dropped-task"
 LEVEL = Level.ERROR
 DEFAULT = True
 FATES = frozenset({Fate.DROPPED})
+PATTERNS: frozenset[Pattern] = frozenset()
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every dropped task."""
-    for task in subject.tasks:
-        if task.fate in FATES:
-            yield words.about(
-                task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=_advice(subject, task)
-            )
+    for task in subject.with_fate(FATES):
+        yield words.about(
+            task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=_advice(subject, task)
+        )
 
 
 def _message(task: Task) -> str:

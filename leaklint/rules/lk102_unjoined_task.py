@@ -114,7 +114,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, Task
+from leaklint.model.fate import Fate, Pattern, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -123,15 +123,15 @@ NAME = "unjoined-task"
 LEVEL = Level.ERROR
 DEFAULT = True
 FATES = frozenset({Fate.KEPT})
+PATTERNS: frozenset[Pattern] = frozenset()
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every task that is kept only."""
-    for task in subject.tasks:
-        if task.fate in FATES:
-            yield words.about(
-                task, code=CODE, name=NAME, level=LEVEL, message=_message(subject, task), advice=_advice(subject, task)
-            )
+    for task in subject.with_fate(FATES):
+        yield words.about(
+            task, code=CODE, name=NAME, level=LEVEL, message=_message(subject, task), advice=_advice(subject, task)
+        )
 
 
 def _message(subject: Subject, task: Task) -> str:

@@ -110,7 +110,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, Task
+from leaklint.model.fate import Fate, Pattern, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -119,6 +119,7 @@ NAME = "unawaited-cancel"
 LEVEL = Level.WARNING
 DEFAULT = True
 FATES = frozenset({Fate.CANCELLED})
+PATTERNS: frozenset[Pattern] = frozenset()
 
 ADVICE = (
     "after `cancel()`, wait until it has ended: `await asyncio.gather(task, return_exceptions=True)`; "
@@ -128,9 +129,8 @@ ADVICE = (
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every task that is cancelled and not waited for."""
-    for task in subject.tasks:
-        if task.fate in FATES:
-            yield words.about(task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=ADVICE)
+    for task in subject.with_fate(FATES):
+        yield words.about(task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=ADVICE)
 
 
 def _message(task: Task) -> str:

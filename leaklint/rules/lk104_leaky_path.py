@@ -92,7 +92,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, PathKind, Task
+from leaklint.model.fate import Fate, PathKind, Pattern, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -101,6 +101,7 @@ NAME = "leaky-path"
 LEVEL = Level.WARNING
 DEFAULT = True
 FATES = frozenset({Fate.HAZARD})
+PATTERNS: frozenset[Pattern] = frozenset()
 
 WHEN = {
     PathKind.EXCEPTION: "an exception is raised{}",
@@ -122,11 +123,10 @@ ADVICE = {
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every task that some path leaves running."""
-    for task in subject.tasks:
-        if task.fate in FATES:
-            yield words.about(
-                task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=_advice(subject, task)
-            )
+    for task in subject.with_fate(FATES):
+        yield words.about(
+            task, code=CODE, name=NAME, level=LEVEL, message=_message(task), advice=_advice(subject, task)
+        )
 
 
 def _message(task: Task) -> str:

@@ -83,7 +83,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, Task
+from leaklint.model.fate import Fate, Pattern, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -92,15 +92,15 @@ NAME = "ungrouped-task"
 LEVEL = Level.NOTE
 DEFAULT = False
 FATES = frozenset({Fate.JOINED, Fate.OWNED})
+PATTERNS: frozenset[Pattern] = frozenset()
 
 ADVICE = f"spawn it in a task group that ends where the wait is now ({words.GROUP})"
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every task that is waited for by hand."""
-    for task in subject.tasks:
-        if task.fate in FATES:
-            yield words.about(task, code=CODE, name=NAME, level=LEVEL, message=_message(subject, task), advice=ADVICE)
+    for task in subject.with_fate(FATES):
+        yield words.about(task, code=CODE, name=NAME, level=LEVEL, message=_message(subject, task), advice=ADVICE)
 
 
 def _message(subject: Subject, task: Task) -> str:

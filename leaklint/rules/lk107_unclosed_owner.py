@@ -83,7 +83,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, Unclosed
+from leaklint.model.fate import Fate, Pattern, Unclosed
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -92,6 +92,7 @@ NAME = "unclosed-owner"
 LEVEL = Level.WARNING
 DEFAULT = True
 FATES: frozenset[Fate] = frozenset()
+PATTERNS: frozenset[Pattern] = frozenset()
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
