@@ -109,6 +109,13 @@ SELECTION = options(
         default=None,
         help="Also report tasks that are handed to other code or waited for by hand.",
     ),
+    option(
+        "--honor-noqa/--no-honor-noqa",
+        heading="Rule selection",
+        default=None,
+        help="Whether `# noqa` and `# NOSONAR`, where they silence a rule of another linter, silence the same rule of "
+        "leaklint.",
+    ),
 )
 ISOLATED = option("--isolated", heading="File selection", is_flag=True, help="Read no pyproject.toml.")
 EXCLUDE = option(
@@ -192,6 +199,7 @@ class Request:
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
     strict: bool | None = None
+    honor_noqa: bool | None = None
     exit_zero: bool = False
 
     @property

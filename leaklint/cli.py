@@ -286,6 +286,7 @@ def _app_options(request: Request) -> Options:
             ignore=None if request.ignore is None else codes_of(request.ignore, origin="--ignore"),
             exclude=request.exclude,
             strict=request.strict,
+            honor_noqa=request.honor_noqa,
         ),
         isolated=request.isolated,
         force_exclude=request.force_exclude,

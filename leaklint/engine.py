@@ -90,7 +90,7 @@ def decide(facts: ModuleFacts | Unparsable, traces: Traces, settings: Settings) 
         facts.path, known, unparsable, told, hidden=traces.hidden, misuses=traces.misuses, unclosed=traces.unclosed
     )
     found = [diagnostic for rule in all_rules() for diagnostic in rule.check(subject)]
-    silenced = silence(found, known.comments if known else (), enabled=settings.enabled)
+    silenced = silence(found, known.comments if known else (), enabled=settings.enabled, honor_noqa=settings.honor_noqa)
     about_comments = lk002_unused_suppression.check(replace(subject, complaints=silenced.complaints))
     heard = (each for each in (*silenced.kept, *about_comments) if settings.enabled(each.code))
     return Checked(

@@ -16,7 +16,7 @@ from leaklint.model.code import Span
 from leaklint.model.diagnostic import Failed
 from leaklint.model.facts import ModuleFacts, Unparsable
 from leaklint.syntax.collect import collect, collect_names
-from leaklint.syntax.source import Source, decode, mentions_spawn, read_source
+from leaklint.syntax.source import Source, decode, may_swallow, mentions_spawn, read_source
 
 __all__ = ["Reading", "Text", "collect_source", "failed", "read_program", "too_deep"]
 
@@ -45,7 +45,7 @@ class Reading:
     facts: tuple[ModuleFacts, ...]
     """The modules that matter to each other, their names linked, by module."""
     aside: tuple[ModuleFacts, ...] = ()
-    """Files that no task of the others leads to, but that are to be parsed."""
+    """Files that no task of the others leads to, but that are to be parsed, or may swallow a cancellation."""
     faults: dict[str, Unparsable | Failed] = field(default_factory=dict)
     """By path: the named files that could not be read."""
 
@@ -75,7 +75,8 @@ def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
     aside = []
     for text in texts:
         if text.is_named and text.path not in reader.done:
-            known = reader.facts_of(text) if text.always_parse else decode(text.data, path=text.path)
+            parse = text.always_parse or may_swallow(text.data)
+            known = reader.facts_of(text) if parse else decode(text.data, path=text.path)
             if isinstance(known, ModuleFacts):
                 aside.append(known)
             elif isinstance(known, Unparsable | Failed):

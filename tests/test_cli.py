@@ -371,6 +371,20 @@ def test_tasks_waited_for_by_hand(leaklint: Leaklint, tmp_path: Path) -> None:
     assert leaklint("check", "--isolated") == (0, passed + by_hand, "")
 
 
+def test_comments_for_other_linters(leaklint: Leaklint, tmp_path: Path) -> None:
+    text = "import asyncio\n\nasync def main():\n    asyncio.create_task(main())  # noqa: RUF006\n"
+    (tmp_path / "a.py").write_text(text)
+    clean = (0, "All checks passed! 1 file checked.\n", "")
+    assert leaklint("check") == clean
+    code, shown, said = leaklint("check", "--no-honor-noqa", "--format", "concise")
+    assert (code, said) == (1, "")
+    assert shown.startswith("a.py:4:5: LK101 ")
+    (tmp_path / "pyproject.toml").write_text("[tool.leaklint]\nhonor-noqa = false\n")
+    assert leaklint("check", "--format", "concise") == (1, shown, "")
+    assert leaklint("check", "--honor-noqa") == clean
+    assert leaklint("why", "a.py:4", "--isolated")[1].count("; a comment silences it here\n") == 1
+
+
 def test_configuration(leaklint: Leaklint, tmp_path: Path) -> None:
     for name in ("a.py", "b.py", "c.py"):
         (tmp_path / name).write_text(DROPPED)
@@ -413,7 +427,7 @@ def test_excluded_files_that_are_named(leaklint: Leaklint, tmp_path: Path) -> No
             '[tool.leaklint]\nselct = ["LK101"]\n',
             (
                 "pyproject.toml: unknown key `selct` in [tool.leaklint], did you mean `select`? "
-                "(valid keys: `exclude`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
+                "(valid keys: `exclude`, `honor-noqa`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
             ),
         ),
         ('[tool.leaklint]\nstrict = "yes"\n', "pyproject.toml: `strict` must be true or false, not a string"),

@@ -12,6 +12,7 @@ from leaklint.policy.config import ConfigError, Overrides, Settings, codes_of, p
 from leaklint.rules import all_rules
 
 EVERY = frozenset(rule.code for rule in all_rules())
+LK1 = frozenset(code for code in EVERY if code.startswith("LK1"))
 BY_DEFAULT = frozenset(rule.code for rule in all_rules() if rule.default)
 
 
@@ -32,7 +33,7 @@ def test_default() -> None:
         pytest.param({"select": ["LK101"]}, {"LK001", "LK101"}, id="a code; LK001 stays on"),
         pytest.param({"select": ["LK105"]}, {"LK001", "LK105"}, id="a strict rule by its code"),
         pytest.param({"select": ["LK0"]}, {"LK001", "LK002"}, id="a prefix"),
-        pytest.param({"select": ["lk1"]}, EVERY - {"LK002"}, id="a prefix means every rule with it, in any case"),
+        pytest.param({"select": ["lk1"]}, {"LK001", *LK1}, id="a prefix means every rule with it, in any case"),
         pytest.param({"select": ["Dropped-Task"]}, {"LK001", "LK101"}, id="a name, in any case"),
         pytest.param({"select": ["all"]}, EVERY, id="all"),
         pytest.param({"select": []}, {"LK001"}, id="nothing"),
@@ -58,6 +59,14 @@ def test_command_line_goes_before_file_goes_before_default() -> None:
     assert file.override(Overrides(strict=False)) == Settings(
         frozenset({"LK101"}), frozenset({"LK102"}), ("build/",), strict=False
     )
+
+
+def test_comments_for_other_linters_are_honored_unless_told_otherwise() -> None:
+    assert Settings.default().honor_noqa
+    assert Settings.from_mapping({"honor-noqa": True}, origin="pyproject.toml") == Settings.default()
+    file = Settings.from_mapping({"honor-noqa": False}, origin="pyproject.toml")
+    assert file == Settings(honor_noqa=False)
+    assert file.override(Overrides(honor_noqa=True)) == Settings.default()
 
 
 def test_known_spawners_and_owners() -> None:
@@ -88,7 +97,7 @@ def test_empty_table() -> None:
     assert parse_pyproject("[tool.leaklint]\n", origin="pyproject.toml") == Settings.default()
 
 
-KEYS = "(valid keys: `exclude`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
+KEYS = "(valid keys: `exclude`, `honor-noqa`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +129,14 @@ KEYS = "(valid keys: `exclude`, `ignore`, `known-owners`, `known-spawners`, `sel
             "a/pyproject.toml: `ignore` must be a list of strings, but holds a list",
         ),
         ('[tool.leaklint]\nstrict = "yes"\n', "a/pyproject.toml: `strict` must be true or false, not a string"),
+        (
+            '[tool.leaklint]\nhonor-noqa = "no"\n',
+            "a/pyproject.toml: `honor-noqa` must be true or false, not a string",
+        ),
+        (
+            "[tool.leaklint]\nhonour-noqa = false\n",
+            f"a/pyproject.toml: unknown key `honour-noqa` in [tool.leaklint], did you mean `honor-noqa`? {KEYS}",
+        ),
         ("[tool.leaklint]\nstrict = 1\n", "a/pyproject.toml: `strict` must be true or false, not an integer"),
         ("[tool.leaklint]\nstrict = 1.5\n", "a/pyproject.toml: `strict` must be true or false, not a number"),
         ("[tool]\nleaklint = true\n", "a/pyproject.toml: `tool.leaklint` must be a table, not a boolean"),

@@ -206,6 +206,33 @@ def test_silence_for_complaints_can_be_unused_itself() -> None:
     assert run(text, off="LK002") == ([], [])
 
 
+@pytest.mark.parametrize(
+    "comment", ["# noqa: RUF006", "# noqa: ASYNC300", "# NOSONAR", "# noqa", "# noqa: LK101", "# ruff: ignore[RUF006]"]
+)
+def test_comments_for_other_linters_silence_and_are_never_reported(comment: str) -> None:
+    text = f"f()  {comment}"
+    assert run(text, found("LK101")) == ([], [])
+    assert run(text, found("LK102")) == (["LK102:1"], [])
+    assert run(text, off="") == ([], [])
+    kept = silence([found("LK101")], comments(text), enabled=lambda _: True, honor_noqa=False)
+    assert kept == Silenced((found("LK101"),), ())
+
+
+@pytest.mark.parametrize("text", ["f()  # leaklint: ignore[LK101]  # noqa: RUF006", "f()  # noqa  # leaklint: ignore"])
+def test_comment_beside_one_for_another_linter_is_used(text: str) -> None:
+    assert run(text, found("LK101")) == ([], [])
+    complaint = "`LK101` is ignored, but is" if "[" in text else "every rule is ignored, but none"
+    assert [each.startswith(f"1: {complaint}") for each in run(text)[1]] == [True]
+
+
+def test_complaint_about_a_comment_that_follows_another() -> None:
+    (complaint,) = silence(
+        [], comments("f()  # noqa: E501 # leaklint: ignore[LK101]"), enabled=lambda _: True
+    ).complaints
+    assert complaint.span == Span(1, 19, 1, 44)
+    assert run("# noqa  # leaklint: ignore-file[LK101]\nf()", found("LK101", 2)) == ([], [])
+
+
 def test_complaints_stand_in_source_order_with_help() -> None:
     text = "f()  # leaklint: ignore[LK101, LK104]\nf()  # leaklint: ignore[LK101]\nf()  # leaklint: ignore[LK9999]"
     complaints = silence([], comments(text), enabled=lambda _: True).complaints

@@ -182,11 +182,37 @@ async def f():
         Comment("# leaklint: ignore-file", Span(1, 1, 1, 24), own_line=True, statement=(2, 2)),
         Comment("# leaklint: ignore[LK101] -- why", Span(6, 36, 6, 68), own_line=False, statement=(6, 6)),
         Comment("# leaklint: ignore", Span(7, 5, 7, 23), own_line=True, statement=(10, 13)),
-        Comment("# leaklint: ignore[LK102]", Span(11, 26, 11, 51), own_line=False, statement=(10, 13)),
+        Comment("# noqa: X1 # leaklint: ignore[LK102]", Span(11, 15, 11, 51), own_line=False, statement=(10, 13)),
         Comment("# leaklint: ignore[LK103]", Span(12, 9, 12, 34), own_line=True, statement=(10, 13)),
         Comment("# leaklint:ignore", Span(14, 18, 14, 35), own_line=False, statement=(14, 14)),
-        Comment("# leaklint: ignore", Span(18, 18, 18, 36), own_line=False, statement=(18, 18)),
+        Comment("# see # leaklint: ignore", Span(18, 12, 18, 36), own_line=False, statement=(18, 18)),
         Comment("# leaklint: at the end", Span(20, 5, 20, 27), own_line=True, statement=(20, 20)),
+    )
+
+
+def test_comments_for_other_linters() -> None:
+    source = parsed(
+        """\
+# ruff: noqa
+# flake8: noqa: E501
+def f():  # noqa
+    g(  # NOSONAR(S7502)
+        1,  # noqa: E501, F841
+        2,  # type: ignore # NoQA : E501,RUF006
+    )
+    # ruff: ignore[E501]
+    # ruff: ignore[asyncio-dangling-task]
+    h('# noqa')  # why noqa
+    yield  # noqa: E501, LK101
+"""
+    )
+    assert source.comments == (
+        Comment("# ruff: noqa", Span(1, 1, 1, 13), own_line=True, statement=(3, 3)),
+        Comment("# noqa", Span(3, 11, 3, 17), own_line=False, statement=(3, 3)),
+        Comment("# NOSONAR(S7502)", Span(4, 9, 4, 25), own_line=False, statement=(4, 7)),
+        Comment("# type: ignore # NoQA : E501,RUF006", Span(6, 13, 6, 48), own_line=False, statement=(4, 7)),
+        Comment("# ruff: ignore[asyncio-dangling-task]", Span(9, 5, 9, 42), own_line=True, statement=(10, 10)),
+        Comment("# noqa: E501, LK101", Span(11, 12, 11, 31), own_line=False, statement=(11, 11)),
     )
 
 

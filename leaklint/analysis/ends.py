@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leaklint.analysis.interpreter.state import HANDED, RETURNED, Place, State, Status, Trail, Way, is_kept
+from leaklint.analysis.interpreter.state import (
+    HANDED,
+    RETURNED,
+    Place,
+    State,
+    Status,
+    Trail,
+    Wait,
+    Waiter,
+    Way,
+    is_kept,
+)
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.fate import Fate, PathKind, Step
@@ -22,6 +33,10 @@ class Verdict:
     """For `owned`: the function that waits."""
     cause: Step | None = None
     """The other place that is reported for it."""
+    by: Wait | None = None
+    """The wait that explains it better."""
+    within: Wait | None = None
+    """For a `hazard` that no wait explains: the wait in which the task is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,13 @@ class End:
     def left_at(self) -> Span:
         """Where the task is left."""
         return self.state.left.span if self.state.left and self.way.is_straight else self.span
+
+    @property
+    def ignored(self) -> Wait | None:
+        """The call that would wait for the task, and whose result is in a name or has been thrown away."""
+        if self.state.left is not None and self.state.left.kind is PathKind.EARLY_EXIT:
+            return self.state.left.by
+        return next((value.by for _, value in self.state.env if isinstance(value, Waiter)), None)
 
     @property
     def leaks(self) -> bool:

@@ -22,7 +22,8 @@ _DEEPEST = 6
 _WRAPPERS = ("Optional", "Union", "Annotated", "Final", "ClassVar", "InitVar", "Required", "NotRequired")
 _SAYING_NOTHING = (*_WRAPPERS, "Any", "object", "Self", "TypeAlias")
 """Annotations that name no class when they stand alone: the value decides."""
-_FUTURES = ("create_future", "run_in_executor")
+FUTURES = ("create_future", "run_in_executor", "wrap_future")
+"""What gives a future: methods of an event loop, and a function of asyncio."""
 _TYPES = (Role.LOOP, Role.GROUP, Role.OWNER, Role.OBJECT, Role.STACK)
 
 
@@ -268,7 +269,7 @@ class Kinds:
                 return TASK  # `context.run(loop.create_task, coroutine)`
             owner = self._of(func.value, function, depth + 1)
             if self.role_of(owner) is Role.LOOP:
-                return TASK if func.attr in LOOP_SPAWNS else FUTURE if func.attr in _FUTURES else None
+                return TASK if func.attr in LOOP_SPAWNS else FUTURE if func.attr in FUTURES else None
             if owner and (method := self.program.method(owner, func.attr)):
                 return self.returned(method, depth + 1)
             if owner and (kind := self.catalog.type_of(f"{owner}.{func.attr}")):

@@ -16,6 +16,7 @@ from leaklint.analysis.interpreter.state import (
     Status,
     Trail,
     Value,
+    Wait,
     field_owner,
     is_given,
     local,
@@ -38,7 +39,9 @@ class Effect:
     evidence: tuple[Step, ...]
     function: code.Function | None
     left_at: Span | None = None
-    """For `hazard`: the wait that leaves the task running."""
+    """For `hazard`: where the task is left running."""
+    by: Wait | None = None
+    """For `hazard`: the wait that leaves it running."""
 
 
 KEEPS = Effect(0, Fate.KEPT, (), (), None)
@@ -139,7 +142,7 @@ def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -
         end = frame.act(function.span, "does not wait for it after that")
         return Effect(_CANCELS, Fate.CANCELLED, (), (*trail, end), function)
     if state.left is not None and _is_left(state):
-        return Effect(_LEAVES, Fate.HAZARD, (state.left.kind,), trail, function, state.left.span)
+        return Effect(_LEAVES, Fate.HAZARD, (state.left.kind,), trail, function, state.left.span, state.left.because)
     if state.get(RETURNED) is not None:
         given = frame.act(function.span, "returns it")
         fate = Fate.KEPT if function.name.startswith("_") else Fate.HANDED  # what is private goes to those in view

@@ -14,16 +14,25 @@ from leaklint.catalog import (
     LIBRARY_ONLY_SPAWNS,
     LOOP_SPAWNS,
     OWNER_SPAWNS,
+    SETTING,
     SPAWN_LIKE,
     Role,
 )
 from leaklint.model import code
 from leaklint.model.code import Expr
-from leaklint.model.fate import Fate, Step
+from leaklint.model.fate import Fate, Pattern, Step
 from leaklint.model.walk import text, walk
 
 _COROUTINE_OPTIONS = ("coro", "coro_or_future", "target", "coroutine", "awaitable", "func", "work", "callback")
 _ENDS = ("cancel", "stop")
+_CALLBACK_AT = {
+    **dict.fromkeys(("call_soon", "call_soon_threadsafe"), 0),
+    **dict.fromkeys(("call_later", "call_at", "add_signal_handler", "add_reader", "add_writer"), 1),
+}
+"""Methods of an event loop that call a function later: where that stands among the arguments.
+https://docs.python.org/3/library/asyncio-eventloop.html"""
+_CALLBACK_OF = {"signal.signal": 1, "atexit.register": 0, "weakref.finalize": 1, "weakref.ref": 1}
+"""Others that do. https://docs.python.org/3/library/signal.html https://docs.python.org/3/library/weakref.html"""
 
 
 class Sort(Enum):
@@ -75,6 +84,8 @@ class Spawn:
     """Why it is of this sort, where the library decides the fate."""
     started: Expr | None = None
     """What runs in the task, where that is not the first argument."""
+    pattern: Pattern | None = None
+    """Which call of the library starts it, for one that is no spawn (see `hidden`) or that spawns later."""
 
     @property
     def keeper(self) -> str | None:
@@ -112,6 +123,8 @@ def find_spawns(function: code.Function, kinds: Kinds) -> Iterator[Spawn]:
 
 
 def _spawn(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
+    if (passed := _passed_on(call, function, kinds)) is not None:
+        return passed
     match call.func:
         case code.Global(path=path, text=written):
             if (role := kinds.role_of(path) or kinds.role_of(kinds.partials.get(path))) is not None:
@@ -129,6 +142,59 @@ def _spawn(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | No
         case code.Name():
             return _worker(call, function, kinds)
     return None
+
+
+def _passed_on(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:
+    """A spawner that is passed on with its arguments: to be called later, or at once in another context."""
+    in_context = last_name(call.func) == "run"
+    spawner = called_back(call, function, kinds) or (call.args[0] if in_context and call.args else None)
+    given = call.args[call.args.index(spawner) + 1 :] if spawner is not None else ()
+    match spawner:
+        case code.Call(args=[inner, *first]) if kinds.role_of(path_of(spawner)) is Role.PARTIAL:
+            spawner, given = inner, (*first, *given)
+    if not isinstance(spawner, code.Name | code.Global | code.Attribute) or not given:
+        return None
+    made = _spawn(code.Call(spawner, given, call.keywords, call.span), function, kinds)
+    if made is None or made.sort not in (Sort.FREE, Sort.GROUPED):
+        return None
+    if in_context or made.sort is Sort.GROUPED:
+        return Spawn(call, function, made.sort, likely=made.likely, started=made.spawned_call)
+    if (signal := _signal_of(made.spawned_call, function, kinds)) is not None:
+        why = _step(call, function, f"its end sets `{text(signal)}`, which others may wait for", kinds)
+        return Spawn(call, function, Sort.HANDED, made.likely, (why,), made.spawned_call)
+    return Spawn(call, function, Sort.DROPPED, made.likely, started=made.spawned_call, pattern=Pattern.CALLBACK)
+
+
+def _signal_of(started: Expr | None, function: code.Function, kinds: Kinds) -> Expr | None:
+    """The event or future of others that a coroutine sets."""
+    if isinstance(started, code.Name):
+        values = [binding.expr for binding in kinds.bindings(function).get(started.id, ()) if binding.how == "value"]
+        started = values[0] if len(values) == 1 else None
+    run = resolved(started.func, function, kinds) if isinstance(started, code.Call) else None
+    if run is None:
+        return None
+    shared = run.free_names | {param.name for param in run.params}
+    setters = (call.func for call in walk(run.body, code.Call) if last_name(call.func) in SETTING)
+    receivers = (setter.value for setter in setters if isinstance(setter, code.Attribute))
+    return next((each for each in receivers if isinstance(each, code.Name) and each.id in shared), None)
+
+
+def called_back(call: code.Call, function: code.Function, kinds: Kinds) -> Expr | None:
+    """What a call gives to something that will call it when no function of the program is there to wait."""
+    at = _callback_at(call, function, kinds)
+    return call.args[at] if at is not None and at < len(call.args) else None
+
+
+def _callback_at(call: code.Call, function: code.Function, kinds: Kinds) -> int | None:
+    name = last_name(call.func)
+    if name == "add_done_callback":
+        return 0
+    if name in _CALLBACK_AT and not isinstance(call.func, code.Name):
+        kind = kinds.of_receiver(call.func, function)
+        return _CALLBACK_AT[name] if kind is None or kinds.role_of_kind(kind) is Role.LOOP else None
+    if name in kinds.catalog.spawn_names and kinds.role_of_callee(call.func, function) is Role.SPAWN_DROPPED:
+        return 0
+    return _CALLBACK_OF.get(path_of(call) or "")
 
 
 def _worker(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from leaklint.analysis.ends import End, Verdict
 from leaklint.analysis.groups import ending_of, spawns_for_others
+from leaklint.analysis.hidden import WAITS, find_hidden
 from leaklint.analysis.interpreter.frame import Frame, Shared
 from leaklint.analysis.interpreter.inline import call_inline
 from leaklint.analysis.interpreter.state import (
@@ -20,6 +21,7 @@ from leaklint.analysis.interpreter.state import (
     Result,
     State,
     Status,
+    Wait,
     field,
     holds,
 )
@@ -42,11 +44,12 @@ from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
 from leaklint.analysis.standing import standing_of
 from leaklint.analysis.swallowing import swallowed
+from leaklint.analysis.threads import THREADS, find_dropped_futures
 from leaklint.analysis.verdict import fate_of, worst_of
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fate import Fate, Misuse, Step, Task, Unclosed
+from leaklint.model.fate import Fate, Misuse, PathKind, Pattern, Step, Task, Unclosed
 from leaklint.model.walk import text, walk
 
 _MOST_RETURNS = 4
@@ -91,8 +94,10 @@ class Tracer:
         self._receivers: dict[Site, tuple[Site, ...]] = {}
         self._verdicts: dict[Site, Verdict] = {}
         self._spawns: dict[int, list[Spawn]] = {}
+        self._hidden: dict[int, list[Spawn]] = {}
         self._owners: dict[str, Owning | None] = {}
         self._sites: dict[int, Site] = {}
+        self._inventories: dict[str, list[tuple[Task, Verdict]]] = {}
         self._recursive: set[Site] = set()
         """The sites whose function returns the task to one that it has come through."""
         self._received: dict[str, list[Site]] | None = None
@@ -100,17 +105,65 @@ class Tracer:
     def traces(self, facts: ModuleFacts) -> Traces:
         """All that is said of a file."""
         misuses = sorted([*misused_scopes(facts, self._shared), *swallowed(facts, self._shared)], key=lambda m: m.span)
-        return Traces(self.tasks(facts), (), tuple(misuses), self.unclosed(facts))
+        return Traces(self.tasks(facts), self.hidden(facts), tuple(misuses), self.unclosed(facts))
 
     def tasks(self, facts: ModuleFacts) -> tuple[Task, ...]:
         """The inventory of a file: its spawns, and its calls of functions that return a task; by line and column."""
-        found = [self._task_of_spawn(spawn) for function in facts.functions for spawn in self._spawns_of(function)]
-        by_place: dict[Span, list[Site]] = defaultdict(list)
-        for site in self._received_in(facts):
-            by_place[site.span].append(site)
-        spawned = {task.span for task in found}
-        found += [self._task_of_call(sites) for span, sites in by_place.items() if span not in spawned]
-        return tuple(sorted(found, key=lambda task: task.span))
+        return tuple(task for task, _ in self._inventory(facts))
+
+    def _inventory(self, facts: ModuleFacts) -> list[tuple[Task, Verdict]]:
+        if facts.path not in self._inventories:
+            found = [self._task_of_spawn(spawn) for function in facts.functions for spawn in self._spawns_of(function)]
+            by_place: dict[Span, list[Site]] = defaultdict(list)
+            for site in self._received_in(facts):
+                by_place[site.span].append(site)
+            spawned = {task.span for task, _ in found}
+            found += [self._task_of_call(sites) for span, sites in by_place.items() if span not in spawned]
+            waits = {verdict.by for _, verdict in found if verdict.by}
+            told = [
+                (
+                    _left(task, verdict.within)
+                    if verdict.within in waits and task.paths == (PathKind.CANCELLATION,) and not task.pattern
+                    else task,
+                    verdict,
+                )
+                for task, verdict in found
+            ]
+            self._inventories[facts.path] = sorted(told, key=lambda entry: entry[0].span)
+        return self._inventories[facts.path]
+
+    def hidden(self, facts: ModuleFacts) -> tuple[Task, ...]:
+        """The calls in a file that leave tasks running which they start themselves, or that others have spawned; by
+        line and column.
+        """
+        if all(function.words.isdisjoint(WAITS | THREADS) for function in facts.functions):
+            return ()
+        found: dict[Span, Task] = {}
+        for wait, task in self._left_by.get(facts.path, ()):
+            found.setdefault(wait.span, _at_the_wait(task, wait))
+        for task, verdict in self._concealed(facts):
+            if verdict.by is None or verdict.by.span == task.span:
+                found[task.span] = replace(task, cause=None)
+        return tuple(sorted(found.values(), key=lambda task: task.span))
+
+    def _concealed(self, facts: ModuleFacts) -> Iterator[tuple[Task, Verdict]]:
+        """The calls in a file that are no spawns and start tasks which leak."""
+        for function in facts.functions:
+            for spawn in self._hidden_in(function):
+                task, verdict = self._task_of_spawn(spawn)
+                is_its_own = verdict.by or task.fate is not Fate.HAZARD or spawn.pattern is Pattern.GATHER
+                if task.fate.leaks and is_its_own:
+                    yield task if verdict.by else replace(task, pattern=spawn.pattern), verdict
+
+    @cached_property
+    def _left_by(self) -> Mapping[str, list[tuple[Wait, Task]]]:
+        """By file, the waits that leave tasks running which are started elsewhere, each with a task."""
+        found: dict[str, list[tuple[Wait, Task]]] = defaultdict(list)
+        for module in self._shared.program.modules:
+            for task, verdict in (*self._inventory(module), *self._concealed(module)):
+                if verdict.by is not None and task.fate.leaks:
+                    found[verdict.by.path].append((verdict.by, task))
+        return found
 
     def unclosed(self, facts: ModuleFacts) -> tuple[Unclosed, ...]:
         """The objects that a file makes, that own tasks, and that nothing ends; by line and column."""
@@ -174,6 +227,12 @@ class Tracer:
             self._spawns[id(function)] = list(find_spawns(function, self._shared.kinds))
         return self._spawns[id(function)]
 
+    def _hidden_in(self, function: code.Function) -> list[Spawn]:
+        if id(function) not in self._hidden:
+            kinds = self._shared.kinds
+            self._hidden[id(function)] = [*find_hidden(function, kinds), *find_dropped_futures(function, kinds)]
+        return self._hidden[id(function)]
+
     def _received_in(self, facts: ModuleFacts) -> list[Site]:
         """The calls in a file that return a task which another function has spawned."""
         if self._received is None:
@@ -222,7 +281,7 @@ class Tracer:
 
     # -- verdicts ------------------------------------------------------------------------------------------------
 
-    def _task_of_spawn(self, spawn: Spawn) -> Task:
+    def _task_of_spawn(self, spawn: Spawn) -> tuple[Task, Verdict]:
         site, sort = self._site(spawn), spawn.sort
         if sort.fate is None:
             return self._task(site, spawn, self._verdict(site))
@@ -232,7 +291,7 @@ class Tracer:
         verdict = self._verdict(site)
         return self._task(site, spawn, decided if verdict.fate in sort.outweighs else verdict)
 
-    def _task_of_call(self, sites: list[Site]) -> Task:
+    def _task_of_call(self, sites: list[Site]) -> tuple[Task, Verdict]:
         """A call may return one of several tasks: the worst fate counts."""
         sites = [site for site in sites if not self._turns_back(site)] or sites
         verdicts = [self._verdict(site) for site in sites]
@@ -249,10 +308,11 @@ class Tracer:
         verdict = self._verdict(self._site(spawn))
         return verdict.fate.leaks and verdict.cause is None
 
-    def _task(self, site: Site, spawn: Spawn | None, verdict: Verdict) -> Task:
+    def _task(self, site: Site, spawn: Spawn | None, verdict: Verdict) -> tuple[Task, Verdict]:
         call = site.expression
-        standing = standing_of(site.function, site.node, self._shared) if verdict.fate.leaks else None
-        return Task(
+        by = verdict.by if verdict.fate.leaks else None
+        standing = standing_of(site, verdict, self._shared) if verdict.fate.leaks and by is None else None
+        task = Task(
             path=self._shared.program.paths[site.function.qualname],
             span=site.span,
             call=text(call.func) if isinstance(call, code.Call) else text(call),
@@ -266,9 +326,11 @@ class Tracer:
             leaving=verdict.leaving,
             waits=verdict.ender.qualname if verdict.ender and verdict.fate in (Fate.OWNED, Fate.GROUPED) else None,
             cause=verdict.cause,
-            evidence=verdict.evidence,
+            evidence=(*(standing.steps if standing else ()), *verdict.evidence),
+            standing=standing.standing if standing else None,
             pattern=standing.pattern if standing else None,
         )
+        return _left(task, by), verdict
 
     def _verdict(self, site: Site) -> Verdict:
         """The fate of the task of a site."""
@@ -336,6 +398,19 @@ class Tracer:
             ]
             self._runs[site] = _Run(frame, ends, shared.overflow)
         return self._runs[site]
+
+
+def _left(task: Task, by: Wait | None) -> Task:
+    """A task that a wait leaves running, which is reported in its place."""
+    return replace(task, cause=Step(by.path, by.span, "left running here"), pattern=by.pattern) if by else task
+
+
+def _at_the_wait(task: Task, wait: Wait) -> Task:
+    """A spawned task as what a wait leaves running."""
+    spawned = Step(task.path, task.span, "spawned here")
+    evidence = (spawned, *(step for step in task.evidence if step.span != wait.span or step.path != wait.path))
+    moved = replace(task, path=wait.path, span=wait.span, call=wait.call, function=wait.function)
+    return replace(moved, evidence=evidence, cause=None)
 
 
 def _may_return(function: code.Function) -> bool:

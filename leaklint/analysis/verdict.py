@@ -16,6 +16,7 @@ from leaklint.analysis.interpreter.state import (
     Place,
     Status,
     Value,
+    Wait,
     Waiter,
     Way,
     field_owner,
@@ -26,7 +27,7 @@ from leaklint.analysis.signals import signal_effect
 from leaklint.catalog import LOOP_DEFERS
 from leaklint.model import code
 from leaklint.model.code import Span
-from leaklint.model.fate import Fate, PathKind, Step
+from leaklint.model.fate import Fate, PathKind, Pattern, Step
 from leaklint.model.walk import text, walk
 
 Receivers = Callable[[], list[Verdict]]
@@ -106,7 +107,7 @@ def _leaking(leaks: list[End], ends: list[End], frame: Frame, receivers: Receive
     if waited or cancelled:
         return _hazard(leaks, frame)
     first = min(leaks, key=lambda end: (not end.way.is_straight, end.span))
-    return Verdict(Fate.DROPPED, evidence=first.trail)
+    return Verdict(Fate.DROPPED, evidence=first.trail, by=first.ignored)
 
 
 def _lost_on_the_way(leaks: list[End], function: code.Function) -> list[End]:
@@ -134,7 +135,21 @@ def _hazard(leaks: list[End], frame: Frame) -> Verdict:
     evidence = first.trail
     if not evidence or evidence[-1].span != first.span:  # else the last step says it already
         evidence = (*evidence, frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on"))
-    return Verdict(Fate.HAZARD, paths, evidence, leaving=_at(first.left_at, evidence))
+    by = _because(leaks, frame.function)
+    within = first.state.left.by if first.state.left else None
+    return Verdict(Fate.HAZARD, paths, evidence, leaving=_at(first.left_at, evidence), by=by, within=within)
+
+
+def _because(leaks: list[End], function: code.Function) -> Wait | None:
+    """The wait which explains that the task is left running: nothing but its own outcome leads out of the function."""
+    raises = {node.span for node in walk(function.body, code.Raise)}
+    for end in sorted(leaks, key=lambda end: (not end.way.is_straight, end.span)):
+        left = end.state.left
+        if left is None or left.because is None:
+            continue
+        if end.way.is_straight or end.way.kind is left.kind or end.span in raises:
+            return left.because
+    return next((end.ignored for end in leaks if end.ignored and end.ignored.pattern is Pattern.GATHER), None)
 
 
 def _at(span: Span | None, evidence: tuple[Step, ...]) -> Step | None:
@@ -247,7 +262,11 @@ def _kept(kept: list[End], frame: Frame, receivers: Receivers) -> Verdict:
     evidence = (*end.trail, *best.evidence, *(_nobody(owner, frame) if best is KEEPS else ()))
     cause = Step(frame.shared.program.paths[site.spawn.function.qualname], site.spawn.call.span, "spawned here")
     told = cause if chosen in frame.received and best.fate.leaks else None
-    return Verdict(best.fate, best.paths, evidence, handle, owner, _at(best.left_at, evidence), best.function, told)
+    value = places[chosen]
+    ignored = value.by if isinstance(value, Waiter) else None
+    by = best.by or (ignored if ignored and ignored.pattern is Pattern.GATHER else None)
+    left_at = _at(best.left_at, evidence)
+    return Verdict(best.fate, best.paths, evidence, handle, owner, left_at, best.function, told, by)
 
 
 def _best_place(places: list[Place], effects: Mapping[Place, Effect]) -> Place:

@@ -9,6 +9,7 @@ from leaklint.catalog.roles import Entry, Role, rows
 
 _ANYIO = "https://anyio.readthedocs.io/en/stable/api.html"
 _PORTAL = "https://anyio.readthedocs.io/en/stable/threads.html"
+_TASK = "https://docs.python.org/3/library/asyncio-task.html"
 _TRIO = "https://trio.readthedocs.io/en/stable/reference-core.html"
 _UVLOOP = "https://uvloop.readthedocs.io/api/index.html"
 _AIOJOBS = "https://aiojobs.readthedocs.io/en/stable/api.html"
@@ -30,6 +31,8 @@ _DISCORD = "https://discordpy.readthedocs.io/en/stable/ext/tasks/index.html"
 _DISCORD_API = "https://discordpy.readthedocs.io/en/stable/api.html"
 _BOTS = "discord.Client discord.AutoShardedClient discord.ext.commands.Bot discord.ext.commands.AutoShardedBot"
 _APP = "aiohttp.web.Application"
+_TRIO_SCOPES = "trio.CancelScope trio.move_on_after trio.move_on_at trio.fail_after trio.fail_at"
+_QUATTRO_SCOPES = "quattro.CancelScope quattro.move_on_after quattro.move_on_at quattro.fail_after quattro.fail_at"
 
 LIBRARIES: dict[str, Entry] = {
     # -- AnyIO, trio, uvloop
@@ -105,6 +108,11 @@ _EVENT_LOOP = "asyncio.AbstractEventLoop"
 TYPES: dict[str, tuple[str, str]] = {
     "asyncio.Runner.get_loop": (_EVENT_LOOP, "https://docs.python.org/3/library/asyncio-runner.html#asyncio.Runner"),
     "aiotools.move_on_after": ("aiotools.TaskScope", _AIOTOOLS),
+    **dict.fromkeys(("anyio.CancelScope", "anyio.move_on_after", "anyio.fail_after"), ("anyio.CancelScope", _ANYIO)),
+    **dict.fromkeys(_TRIO_SCOPES.split(), ("trio.CancelScope", _TRIO)),
+    **dict.fromkeys(_QUATTRO_SCOPES.split(), ("quattro.CancelScope", _QUATTRO)),
+    **{path: (path, _TASK) for path in ("asyncio.timeout", "asyncio.timeout_at")},
+    **{path: (path, _TIMEOUT) for path in ("async_timeout.timeout", "async_timeout.timeout_at")},
     "tornado.ioloop.IOLoop.current": ("tornado.ioloop.IOLoop", _TORNADO),
     "tornado.ioloop.IOLoop.instance": ("tornado.ioloop.IOLoop", _TORNADO),
     "tornado.ioloop.IOLoop.asyncio_loop": (_EVENT_LOOP, _TORNADO),

@@ -86,7 +86,7 @@ SPAWN_WORDS = tuple(
         *("add_callback", "spawn_callback", "BackgroundTasks", "background_tasks"),
         *("tasks.loop", "ext.tasks", "@work(", "@work\n", "@work\r"),
         *("gather", "shield", "as_completed", "asyncio.wait(", "run_in_executor", "run_coroutine_threadsafe"),
-        *("TaskGroup", "create_task_group", "CancelScope", "move_on_a", "fail_a"),
+        *("TaskGroup", "create_task_group", "CancelScope", "move_on_a", "fail_a", "asyncio.timeout", "async_timeout"),
     )
 )
 """A file without any of these starts no task, and opens no group and no cancel scope."""

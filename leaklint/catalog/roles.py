@@ -24,6 +24,7 @@ class Role(Enum):
     CANCEL_AND_WAIT = "awaited: cancels its argument and waits for it"
     SHIELD = "awaited: waits for its argument, but a cancellation leaves that running"
     AS_COMPLETED = "iterated: gives its arguments one by one as they end"
+    THREAD = "runs its first argument in another thread, and returns a future of it"
     RUN = "runs its argument to its end"
     TIMEOUT = "a context manager that cancels its body at a time-out and raises"
     MOVE_ON = "a context manager that cancels its body at a time-out and goes on"

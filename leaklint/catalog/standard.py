@@ -12,6 +12,8 @@ _FUTURE = "https://docs.python.org/3/library/asyncio-future.html"
 _BUILTINS = "https://docs.python.org/3/library/functions.html"
 _ITERTOOLS = "https://docs.python.org/3/library/itertools.html"
 _CONTEXTLIB = "https://docs.python.org/3/library/contextlib.html"
+_EXECUTORS = "https://docs.python.org/3/library/concurrent.futures.html"
+_EXECUTOR_TYPES = [f"concurrent.futures.{name}" for name in ("Executor", "ThreadPoolExecutor", "ProcessPoolExecutor")]
 _TIME = "https://docs.python.org/3/library/time.html"
 _COLLECTIONS = "https://docs.python.org/3/library/collections.html"
 
@@ -27,6 +29,9 @@ STANDARD: dict[str, Entry] = {
     **rows(Role.WAIT_FOR, _TASK, "asyncio.wait_for"),
     **rows(Role.SHIELD, _TASK, "asyncio.shield"),
     **rows(Role.AS_COMPLETED, _TASK, "asyncio.as_completed"),
+    **rows(Role.THREAD, _TASK, "asyncio.run_coroutine_threadsafe"),
+    **rows(Role.OBJECT, _EXECUTORS, " ".join(_EXECUTOR_TYPES)),
+    **rows(Role.THREAD, _EXECUTORS, " ".join(f"{name}.submit" for name in _EXECUTOR_TYPES)),
     **rows(Role.RUN, "https://docs.python.org/3/library/asyncio-runner.html", "asyncio.run"),
     **rows(
         Role.COLLECT,

@@ -9,10 +9,10 @@ from leaklint.model.code import Class, Function, Span
 
 
 class Comment(NamedTuple):
-    """A `# leaklint: ...` comment."""
+    """A comment that may silence something: `# leaklint: ...`, or one for another linter (`# noqa: RUF006`)."""
 
     text: str
-    """From the `#` to the end of the line."""
+    """From the first `#` to the end of the line: it may hold several comments."""
     span: Span
     own_line: bool
     """Nothing but white space stands before it."""

@@ -70,12 +70,30 @@ class Pattern(str, Enum):
     """A cancellation that is caught and forgotten."""
 
 
+EXPLAINED = {
+    Pattern.GATHER: frozenset({PathKind.SIBLING}),
+    Pattern.WAIT: frozenset({PathKind.TIMEOUT, PathKind.PARTIAL_WAIT}),
+    Pattern.SHIELD: frozenset({PathKind.CANCELLATION, PathKind.TIMEOUT}),
+    Pattern.AS_COMPLETED: frozenset(PathKind),
+}
+"""The kinds of path on which a wait leaves tasks running because of what it is."""
+
+
 class Step(NamedTuple):
     """One step of the evidence: a place and a sentence about it (without a final full stop)."""
 
     path: str
     span: Span
     message: str
+
+
+class Standing(NamedTuple):
+    """The place of a spawn, where that explains better than the fate why the task leaks."""
+
+    how: str
+    """Which form of the pattern it is: a word that the rule knows."""
+    by: str
+    """What calls the function, or the scope around the spawn, as the rule names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,8 @@ class Task:
     spawn, for a call of a function that keeps what it returns; the `gather` or other wait that leaves it running."""
     pattern: Pattern | None = None
     """What explains a leak better than the fate does."""
+    standing: Standing | None = None
+    """For a pattern that is about the place of the spawn: that place, which the first steps of the evidence show."""
 
 
 @dataclass(frozen=True, slots=True)

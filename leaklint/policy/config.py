@@ -40,6 +40,7 @@ class Overrides:
     ignore: frozenset[str] | None = None
     exclude: tuple[str, ...] | None = None
     strict: bool | None = None
+    honor_noqa: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Settings:
     """Patterns in the manner of `.gitignore`, relative to the directory of the file they stand in."""
     strict: bool = False
     """Adds the rules that are off by default."""
+    honor_noqa: bool = True
+    """A comment that silences a rule of another linter silences the rule about the same thing (see `peers`)."""
     known_spawners: tuple[str, ...] = ()
     """Dotted paths of functions and methods that start a task and return its handle."""
     known_owners: tuple[str, ...] = ()
@@ -81,6 +84,7 @@ class Settings:
             ignore=codes_of(ignore, origin=f"{origin}: `ignore`"),
             exclude=_strings(mapping, "exclude", origin),
             strict=_boolean(mapping, "strict", origin),
+            honor_noqa=_boolean(mapping, "honor-noqa", origin, default=True),
             known_spawners=_dotted_names(mapping, "known-spawners", origin),
             known_owners=_dotted_names(mapping, "known-owners", origin),
         )
@@ -178,8 +182,8 @@ def _dotted_names(mapping: Mapping[str, object], key: str, origin: str) -> tuple
     return names
 
 
-def _boolean(mapping: Mapping[str, object], key: str, origin: str) -> bool:
-    value = mapping.get(key, False)
+def _boolean(mapping: Mapping[str, object], key: str, origin: str, *, default: bool = False) -> bool:
+    value = mapping.get(key, default)
     if not isinstance(value, bool):
         raise ConfigError(f"{origin}: `{key}` must be true or false, not {_kind(value)}")
     return value

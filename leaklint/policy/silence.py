@@ -1,18 +1,20 @@
 """Ignore comments: which diagnostics they silence, and what is wrong with the comments themselves.
 
-The forms are in the documentation of LK002. A comment that is not understood silences nothing.
+The forms are in the documentation of LK002. A comment that is not understood silences nothing. Those of other linters
+are never at fault: `peers` reads them.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Diagnostic
 from leaklint.model.facts import Comment
+from leaklint.policy.peers import Waiver, waivers
 from leaklint.rules import Complaint, find_rule, nearest_rule
 
 __all__ = ["Silenced", "silence"]
@@ -21,7 +23,7 @@ SELF = "LK002"
 """The rule about these comments. Only a comment that names it silences it."""
 VERBS = ("ignore", "ignore-file")
 COMMENT = re.compile(
-    r"#+\s*leaklint:\s*(?P<verb>(?:(?!--)[^\s\[\]#])*)\s*(?:\[(?P<rules>[^]]*)(?P<closed>]?))?\s*(?P<after>.*)",
+    r"(?<!\S)#\s*leaklint:\s*(?P<verb>(?:(?!--)[^\s\[\]#])*)\s*(?:\[(?P<rules>[^]]*)(?P<closed>]?))?\s*(?P<after>.*)",
     re.DOTALL,
 )
 
@@ -55,12 +57,17 @@ class Suppression:
 
 
 def silence(
-    diagnostics: Iterable[Diagnostic], comments: Iterable[Comment], *, enabled: Callable[[str], bool]
+    diagnostics: Iterable[Diagnostic],
+    comments: Sequence[Comment],
+    *,
+    enabled: Callable[[str], bool],
+    honor_noqa: bool = True,
 ) -> Silenced:
     """Leave out what the comments of the file silence.
 
     `diagnostics` are those of every rule but LK002, enabled or not: a comment counts as used when it matches any, and a
-    code in it only counts as unused when `enabled` says that its rule runs.
+    code in it only counts as unused when `enabled` says that its rule runs. With `honor_noqa`, comments for other
+    linters silence what these have rules for, too.
     """
     found = tuple(diagnostics)
     read = [_read(comment) for comment in comments]
@@ -72,14 +79,15 @@ def silence(
     if enabled(SELF):
         idle = (each for each in named if not any(each.covers(SELF, wrong.span) for wrong in complaints))
         heard += [_complain(each, SELF) for each in idle]
+    silencers: list[Suppression | Waiver] = [*suppressions, *(waivers(comments) if honor_noqa else ())]
     return Silenced(
-        kept=tuple(each for each in found if not _covered(suppressions, each.code, each.span)),
+        kept=tuple(each for each in found if not _covered(silencers, each.code, each.span)),
         complaints=tuple(sorted(heard)),
     )
 
 
-def _covered(suppressions: Iterable[Suppression], code: str, span: Span) -> bool:
-    return any(each.covers(code, span) for each in suppressions)
+def _covered(silencers: Iterable[Suppression | Waiver], code: str, span: Span) -> bool:
+    return any(each.covers(code, span) for each in silencers)
 
 
 def _idle(suppression: Suppression, found: Iterable[Diagnostic], enabled: Callable[[str], bool]) -> list[Complaint]:
@@ -110,16 +118,17 @@ def _read(comment: Comment) -> tuple[Suppression | None, list[Complaint]]:
     match = COMMENT.search(comment.text)
     if match is None:
         return None, []
+    span = comment.span._replace(column=comment.span.column + match.start())
     problem = _problem(match, comment)
     if problem is not None:
-        return None, [Complaint(comment.span, *problem)]
+        return None, [Complaint(span, *problem)]
     words = [word.strip() for word in (match["rules"] or "").split(",") if word.strip()]
     rules = {word: find_rule(word) for word in words}
-    unknown = [Complaint(comment.span, *_unknown(word)) for word, rule in rules.items() if rule is None]
+    unknown = [Complaint(span, *_unknown(word)) for word, rule in rules.items() if rule is None]
     codes = tuple(dict.fromkeys(rule.code for rule in rules.values() if rule is not None))
     if words and not codes:
         return None, unknown
-    return Suppression(comment.span, codes, match["verb"] == "ignore-file", comment.statement), unknown
+    return Suppression(span, codes, match["verb"] == "ignore-file", comment.statement), unknown
 
 
 def _problem(match: re.Match[str], comment: Comment) -> tuple[str, str] | None:

@@ -16,6 +16,9 @@ A comment at the end of a line belongs to the statement it stands in, over all i
 belongs to the statement that follows. The header of a `def`, `with` or `if` is a statement, its body is not.
 `ignore-file` stands on a line of its own, anywhere in the file. The reason after `--` is free text.
 
+Comments for other linters (`# noqa: RUF006`, `# NOSONAR`) silence what leaklint and these have rules for, unless
+`honor-noqa` is turned off. They are never reported here: whether they are used is for the other linter to say.
+
 ## Why is this bad?
 
 A suppression that silences nothing is a claim about the code that is no longer true, or never was. It hides the next

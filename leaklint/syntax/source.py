@@ -1,4 +1,4 @@
-"""From the bytes of a file to text, syntax tree and `# leaklint:` comments, in the way Python itself reads source."""
+"""From the bytes of a file to text, syntax tree and linters' comments, in the way Python itself reads source."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from leaklint.catalog import SPAWN_WORDS
+from leaklint.catalog.linters import COMMENT_WORDS
 from leaklint.model.code import Span
 from leaklint.model.facts import Comment, Unparsable
 from leaklint.syntax.newer import Older, in_older_syntax
 
-__all__ = ["Source", "decode", "mentions_spawn", "read_source"]
+__all__ = ["Source", "decode", "may_swallow", "mentions_spawn", "read_source"]
 
 TOO_DEEP = "nested too deeply to be parsed"
 
@@ -36,12 +37,27 @@ class Source:
     tree: ast.Module
     """Lines and columns as `ast` counts them: lines from 1, columns from 0 and in UTF-8 bytes."""
     comments: tuple[Comment, ...]
-    """The `# leaklint: ...` comments, in order."""
+    """Those that may silence something, in order."""
 
 
 def mentions_spawn(data: bytes, words: tuple[bytes, ...] = SPAWN_WORDS) -> bool:
     """Whether a file holds one of the words without which it cannot spawn a task (see `Catalog.words`)."""
     return any(word in data for word in words)
+
+
+_CATCHING = (b"CancelledError", b"BaseException", b"get_cancelled_exc_class", b"trio.Cancelled", b"except:")
+_JUMP_IN_FINALLY = re.compile(
+    rb"^([ \t]+)finally:[^\n]*\n(?:\1[ \t][^\n]*\n|[ \t]*\r?\n)*?\1[ \t]+(?:break|continue)\b", re.MULTILINE
+)
+
+
+def may_swallow(data: bytes) -> bool:
+    """Whether a file holds a coroutine function, and something that can catch its cancellation."""
+    if b"async def" not in data:
+        return False
+    return any(word in data for word in _CATCHING) or (
+        b"finally:" in data and _JUMP_IN_FINALLY.search(data) is not None
+    )
 
 
 def read_source(data: bytes, *, path: str) -> Source | Unparsable:
@@ -55,7 +71,7 @@ def read_source(data: bytes, *, path: str) -> Source | Unparsable:
     lines = tuple(text.split("\n"))
     try:
         tree, parsed = _parse(text)
-        comments = tuple(_comments(parsed, lines)) if "leaklint:" in text else ()
+        comments = tuple(_comments(parsed, lines)) if _FOR_LINTERS.search(text) else ()
     except SyntaxError as error:
         return Unparsable(path, _span(error, lines), _message(error))
     except UnicodeEncodeError as error:
@@ -196,24 +212,31 @@ def _point(before: str) -> Span:
 
 # -- comments ------------------------------------------------------------------------------------------------------
 
-# Another tool's comment may stand before ours.
-_OURS = re.compile(r"(?<!\S)#\s*leaklint:")
+# A comment for leaklint, one that silences all rules of a linter, or one that names a rule of another linter which
+# leaklint has, too. The many that only name other rules are no reason to look at every token of a file.
+_FOR_LINTERS = re.compile(
+    "#(?:"
+    r"(?<!\S#)\s*leaklint:"
+    r"|\s*(?:NOSONAR|(?:(?:ruff|(?i:flake8))\s*[:=]\s*)?(?i:noqa)(?!\s*:))"
+    rf"|[^#\n]*\b(?:{'|'.join(re.escape(word) for word in COMMENT_WORDS)})"
+    ")"
+)
 
 
 def _comments(parsed: str, lines: tuple[str, ...]) -> Iterator[Comment]:
-    """The comments meant for leaklint. `parsed` is what the interpreter accepts, `lines` are as the user wrote them."""
+    """The comments for linters. `parsed` is what the interpreter accepts, `lines` are as the user wrote them."""
     waiting: list[tuple[str, Span, bool]] = []
     first = 0
     for token in _tokens(parsed):
         row = token.start[0]
         if token.type == tokenize.COMMENT:
             text = token.string.rstrip()
-            if match := _OURS.search(text):
+            if _FOR_LINTERS.search(text):
                 line = lines[row - 1]
                 end = len(line.rstrip()) + 1
-                start = end - len(text) + match.start()
+                start = end - len(text)
                 own_line = not line[: start - 1].strip()
-                waiting.append((text[match.start() :], Span(row, start, row, end), own_line))
+                waiting.append((text, Span(row, start, row, end), own_line))
         elif token.type == tokenize.NEWLINE:
             yield from (Comment(*each, (first or row, row)) for each in waiting)
             waiting, first = [], 0

@@ -36,7 +36,8 @@ def birth(point: Result, frame: Frame) -> list[Result]:
     site = frame.site
     assert site is not None
     if site.source is None:
-        value: Value = Owner(site.ends) if site.ends else HANDLE
+        value: Value = Owner(site.ends) if site.ends else point.value or HANDLE
+        point = point._replace(value=None)
         return [point, Result(point.state.with_status(Status.RUNNING), point.trail, value)]
     return [point, *(_received(point, state, trail, value, frame) for state, trail, value in _returned(site, frame))]
 

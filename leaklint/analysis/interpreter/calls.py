@@ -12,14 +12,13 @@ from leaklint.analysis.interpreter.failing import (
     cannot_fail,
     consumes,
     is_harmless,
-    is_one_of_many,
     is_plain_class,
-    never_raises,
 )
 from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.interpreter.handles import cancel, handle_method
 from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant, known_arguments
 from leaklint.analysis.interpreter.objects import owner_method, record
+from leaklint.analysis.interpreter.starting import is_harmless_alike, started
 from leaklint.analysis.interpreter.state import (
     DEFERRED,
     ESCAPED,
@@ -63,7 +62,7 @@ from leaklint.model.fate import PathKind
 from leaklint.model.walk import text
 
 _SPAWNS = (Role.SPAWN, Role.SPAWN_OWNED, Role.SPAWN_KEPT, Role.SPAWN_DROPPED)
-_TAKING = (Role.DEFER, Role.END_HOOK, Role.RESUME_HOOK, Role.OWNER, Role.OBJECT)
+_TAKING = (Role.DEFER, Role.END_HOOK, Role.RESUME_HOOK, Role.OWNER, Role.OBJECT, Role.THREAD)
 """The roles of what may take the task, or something that cancels it, out of sight."""
 _STACK_METHODS = ("callback", "push_async_callback")
 
@@ -74,7 +73,7 @@ def call(expr: code.Call, state: State, trail: Trail, frame: Frame, *, consumed:
     consuming = expr is frame.spawn or consumes(expr.func, frame)
     for called in _evaluated(expr, state, trail, frame, consuming=consuming, consumed=consumed):
         if is_birth(expr, called.state, frame):
-            results += birth(called.result()[0], frame)
+            results += birth(called.result(started(called, frame))[0], frame)
         else:
             results += _dispatch(called, frame)
     return results
@@ -145,20 +144,20 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
         return _spawn(called, frame)
     match role:
         case Role.GATHER if held is not None:
-            return called.result(library.gather(called, alike=_cannot_fail_alike(frame)))
+            return called.result(library.gather(called, frame, harmless=is_harmless_alike(called, frame)))
         case Role.GATHER:
             # coroutines that share variables with this function may wait for the task
             return called.result(next((value for value in called.values if isinstance(value, Coroutine)), None))
         case Role.WAIT if held is not None:
-            return called.result(library.wait(called))
+            return called.result(library.wait(called, frame))
         case Role.WAIT_FOR if called.args:
             return called.result(library.wait_for(called))
         case Role.CANCEL_AND_WAIT if held is not None:
             return [cancel(called, frame)._replace(value=Waiter())]
         case Role.SHIELD if called.args:
-            return called.result(library.shield(called.args[0]))
+            return called.result(library.shield(called.args[0], called, frame))
         case Role.AS_COMPLETED if held is not None:
-            return called.result(Holder(HANDLE))
+            return called.result(library.as_completed(called, frame))
         case Role.RUN:
             return _run(called, frame)
         case Role.LEAVES:
@@ -173,22 +172,12 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
         case Role.COLLECT if held is not None:
             return called.result(library.collect(called))
         case Role.PICK if called.args:
-            return called.result(element_of(held if held is not None else called.args[0]))
+            return called.result(library.pick(held if held is not None else called.args[0]))
         case Role.SAME if called.args:
             return called.result(called.args[-1])
         case Role.PARTIAL:
             return _partial(called, frame)
     return called.result()
-
-
-def _cannot_fail_alike(frame: Frame) -> bool:
-    """Whether all tasks of the function run one coroutine function of the program, and that plainly raises nothing."""
-    site = frame.site
-    inner = site.spawn.spawned_call if site is not None and site.source is None else None
-    if not isinstance(inner, code.Call) or is_one_of_many(frame.function):
-        return False
-    function = resolved(inner.func, frame.function, frame.shared.kinds)
-    return function is not None and never_raises(function, frame)
 
 
 def _spawn(called: Called, frame: Frame) -> list[Result]:
@@ -262,6 +251,9 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
         return found
     if isinstance(receiver, Waiter) and attr == "cancel":
         return [cancel(called, frame)]
+    if isinstance(receiver, Waiter) and attr == "result" and _has_failed(receiver, called.state):
+        frame.leave(Way.SIBLING, called.state, called.trail, called.expr.span)
+        return []
     if isinstance(receiver, Waiter):
         return called.result(receiver if attr == "wait" else None)
     if isinstance(receiver, Empty) and attr in POPPING:
@@ -289,8 +281,14 @@ def _method_call(attr: str, called: Called, frame: Frame) -> list[Result]:
     if attr in VIEWING and called.held is not None and isinstance(receiver, Ref | Empty):
         return called.result(Holder(element_of(called.held) or HANDLE))
     if attr == "gather" and called.held is not None:
-        return called.result(library.gather(called))
+        return called.result(library.gather(called, frame))
     return unknown(called, frame)
+
+
+def _has_failed(waiter: Waiter, state: State) -> bool:
+    """Whether a `gather` is done because one of its members has failed."""
+    left = state.left
+    return left is not None and left.kind is PathKind.SIBLING and left.by is not None and left.by == waiter.by
 
 
 def _known_method(attr: str, called: Called, frame: Frame) -> list[Result] | None:

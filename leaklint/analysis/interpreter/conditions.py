@@ -20,7 +20,7 @@ from leaklint.analysis.interpreter.state import (
     holds,
 )
 from leaklint.analysis.interpreter.storing import assign
-from leaklint.analysis.kinds import last_name
+from leaklint.analysis.kinds import path_of
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import PathKind
@@ -122,7 +122,7 @@ def _branch_compare(test: code.Compare, state: State, trail: Trail, frame: Frame
             pass
         elif isinstance(test.right, code.Constant) and test.right.value is None:
             outcome = False if holds(left) else None
-        elif _is_current_task(test.left) or _is_current_task(test.right):
+        elif _is_current_task(test.left, frame) or _is_current_task(test.right, frame):
             outcome = False if holds(left) or holds(right) else None
         elif isinstance(left, Handle) and isinstance(right, Handle):
             outcome = True
@@ -163,8 +163,12 @@ def _branch_len(
     return _branch_compare(test, state, trail, frame)
 
 
-def _is_current_task(expr: Expr) -> bool:
-    return isinstance(expr, code.Call) and last_name(expr.func) == "current_task"
+def _is_current_task(expr: Expr, frame: Frame) -> bool:
+    """Whether an expression is the task that runs this code, which is never the followed one."""
+    if isinstance(expr, code.Name):
+        bound = frame.shared.kinds.bindings(frame.function).get(expr.id, ())
+        return bool(bound) and all(path_of(binding.expr) == "asyncio.current_task" for binding in bound)
+    return path_of(expr) == "asyncio.current_task"
 
 
 def _branch_done(test: Expr, receiver: Expr, attr: str, state: State, trail: Trail, frame: Frame) -> Branches:

@@ -307,15 +307,17 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
     waited = (*trail, frame.act(span, "waits for it"))
     ended = state.ended()
     frame.leave(Way.EXCEPTION, ended, waited, span)
-    cut_short = state.left_by(PathKind.CANCELLATION, span) if PathKind.CANCELLATION in waiter.leaves else ended
+    # who handles a cancellation is not taken to be cancelled again
+    is_cut = PathKind.CANCELLATION in waiter.leaves and frame.caught is not Way.CANCELLATION
+    cut_short = state.left_by(PathKind.CANCELLATION, span, waiter.by) if is_cut else ended
     frame.leave(Way.CANCELLATION, cut_short, trail, span)
     if PathKind.SIBLING in waiter.leaves:
-        frame.leave(Way.SIBLING, state.left_by(PathKind.SIBLING, span), trail, span)
+        frame.leave(Way.SIBLING, state.left_by(PathKind.SIBLING, span, waiter.by), trail, span)
         if state.status is Status.CANCELLED:  # so were the others, and the first to end ends the wait
             frame.leave(Way.ABANDONED, state, trail, span)
     if PathKind.TIMEOUT in waiter.leaves:
         late = frame.step(span, "at a time-out this wait leaves it running")
-        frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT, span), (*trail, late), span)
+        frame.leave(Way.TIMEOUT, state.left_by(PathKind.TIMEOUT, span, waiter.by), (*trail, late), span)
     results = [Result(ended, waited, Items((Holder(HANDLE), Empty())) if waiter.sets else None)]
     if waiter.partial and state.alive:
         timed = waiter.partial is PathKind.TIMEOUT
@@ -327,7 +329,7 @@ def wait(waiter: Waiter, point: Result, span: Span, frame: Frame) -> list[Result
         pair = waiter.size == 2 and not timed
         pending = Items((HANDLE,)) if pair else Holder(HANDLE)
         done = Empty(waiter.other, exact=waiter.size == 1)
-        after = state.left_by(waiter.partial, span)
+        after = state.left_by(waiter.partial, span, waiter.by)
         if waiter.other is not None:
             after = replace(after, assumed=after.assumed | {(f"{waiter.other}.done()", True)})
         results.append(Result(after, left, Items((done, pending)) if waiter.sets else None))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from leaklint.analysis.interpreter.frame import Frame
+from leaklint.analysis.interpreter.handlers import catches
 from leaklint.analysis.interpreter.state import State, Way
-from leaklint.analysis.kinds import last_name
+from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import BASE, HARMLESS_METHODS, LOGGING, LOOP_DEFERS, LOOP_RUNS, SPAWN_LIKE, Role
 from leaklint.model import code
-from leaklint.model.code import Expr
+from leaklint.model.code import Block, Expr, Stmt
 from leaklint.model.walk import walk
 
 _CONSUMING = (Role.SPAWN, Role.GATHER, Role.WAIT, Role.WAIT_FOR, Role.SHIELD, Role.AS_COMPLETED, Role.RUN)
@@ -57,11 +58,31 @@ def is_one_of_many(function: code.Function) -> bool:
     return sum(last_name(call.func) in SPAWN_LIKE for call in walk(function.body, code.Call)) > 1
 
 
+def _is_unguarded(block: Block) -> bool:
+    """Whether a block plainly may raise: it awaits or raises something outside every `try` that catches it."""
+    return any(map(_may_raise, block))
+
+
+def _may_raise(statement: Stmt) -> bool:
+    match statement:
+        case code.Try(handlers=handlers, orelse=orelse, final=final, body=body):
+            catches_all = any(catches(handler.types, Way.EXCEPTION) is True for handler in handlers)
+            return any(map(_is_unguarded, (() if catches_all else body, orelse, final)))
+        case code.With(items=items, body=body):
+            suppresses = any(BASE.role(path_of(item.context)) is Role.SUPPRESS for item in items)
+            return not suppresses and _is_unguarded(body)
+        case code.Raise():
+            return True
+    return any(True for _ in walk(statement, code.Await)) and not any(True for _ in walk(statement, code.Try))
+
+
 def never_raises(function: code.Function, frame: Frame) -> bool:
     """Whether a function of the program catches whatever it may raise, but a cancellation."""
     known = frame.shared.harmless
     if function.qualname not in known:
         known[function.qualname] = False  # one that calls itself may end in no other way
+        if _is_unguarded(function.body):
+            return False
         ways = {way for way, *_ in Frame(frame.shared, function).run(State(), ())}
         known[function.qualname] = ways.isdisjoint((Way.EXCEPTION, Way.SIBLING, Way.TIMEOUT))
     return known[function.qualname]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from leaklint.analysis.interpreter.conditions import branch, counted
 from leaklint.analysis.interpreter.contexts import run_with
 from leaklint.analysis.interpreter.evaluate import suspend
@@ -17,6 +19,7 @@ from leaklint.analysis.interpreter.state import (
     Handle,
     Holder,
     Items,
+    Left,
     Place,
     Result,
     Signal,
@@ -24,6 +27,7 @@ from leaklint.analysis.interpreter.state import (
     Status,
     Trail,
     Value,
+    Wait,
     Waiter,
     Way,
     element_of,
@@ -101,8 +105,8 @@ def run_statement(statement: Stmt, flow: Flow, frame: Frame) -> Flow:
 
 def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[Result]:
     match statement:
-        case code.Evaluate(value=value):
-            return frame.evaluate(value, state, trail)
+        case code.Evaluate(value=value, span=span):
+            return [_ignored(point, span) for point in frame.evaluate(value, state, trail)]
         case code.Assign(targets=targets, value=value):
             return _assign(targets, value, state, trail, frame) if value is not None else [Result(state, trail, None)]
         case code.Augment():
@@ -134,6 +138,12 @@ def _simple(statement: Stmt, state: State, trail: Trail, frame: Frame) -> list[R
         case code.DefineClass(evaluated=evaluated):
             return [Result(s, t, None) for s, t, _ in frame.evaluate_all(evaluated, state, trail)]
     raise TypeError(statement)
+
+
+def _ignored(point: Result, span: Span) -> Result:
+    """What would wait for the task is thrown away."""
+    by = point.value.by if isinstance(point.value, Waiter) else None
+    return point._replace(state=point.state.left_by(PathKind.EARLY_EXIT, span, by)) if by else point
 
 
 # -- simple statements ---------------------------------------------------------------------------------------------
@@ -288,11 +298,23 @@ def _for(statement: code.For, state: State, trail: Trail, frame: Frame) -> Flow:
     for point in frame.evaluate(statement.iterable, state, trail):
         with frame.catching() as exits:
             done = _iterate(statement, point, frame, exits)
-        if last_name(statement.iterable) == "as_completed":
-            for broken, steps in exits.take(Way.BREAK).items():
-                exits.add(Way.BREAK, broken.left_waiting(), steps, statement.span)
+        if isinstance(point.value, Holder) and point.value.by is not None:
+            exits = _left_early(point.value.by, exits)
         ends.append(_leave_loop(statement.orelse, done, exits, frame))
     return merge(*ends)
+
+
+def _left_early(by: Wait, exits: Exits) -> Exits:
+    """The exits of a loop over `as_completed`: what is left running is left by that."""
+    found = Exits()
+    for exit_, (trail, span) in exits.found.items():
+        state, left = exit_.state, exit_.state.left
+        if state.alive and (left is None or left.by is None):
+            is_left = Left(exit_.way.kind, span) if left is None else left
+            waits = exit_.way is Way.BREAK or is_left.is_wait
+            state = replace(state, left=is_left._replace(is_wait=waits, by=by))
+        found.add(exit_.way, state, trail, span, exit_.raised)
+    return found
 
 
 def _iterate(statement: code.For, point: Result, frame: Frame, exits: Exits) -> Flow:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from leaklint.model.code import Function, Span
-from leaklint.model.fate import PathKind, Step
+from leaklint.model.fate import EXPLAINED, PathKind, Pattern, Step
 
 
 class Status(Enum):
@@ -22,6 +22,18 @@ class Status(Enum):
     CANCELLED = "cancelled, but not waited for since"
     SEEN_DONE = "found to be done by a test, without waiting"
     ENDED = "waited for"
+
+
+class Wait(NamedTuple):
+    """A call of `gather`, `asyncio.wait`, `shield` or `as_completed`."""
+
+    pattern: Pattern
+    path: str
+    function: str
+    """Qualified name of the function that calls it."""
+    span: Span
+    call: str
+    """The called expression as written."""
 
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -51,6 +63,8 @@ class Holder:
     """The task is a key of a mapping."""
     key: str | None = None
     """The key of the task, where that is known (see `frame.key_of`)."""
+    by: Wait | None = None
+    """The `as_completed` that gives its elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,8 @@ class Waiter:
     """The one other task that is waited for with it, as it is written."""
     is_signal: bool = False
     """A future or event that is set when the task ends."""
+    by: Wait | None = None
+    """The call that makes it leave tasks running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +263,13 @@ class Left(NamedTuple):
     span: Span
     is_wait: bool = False
     """What was left early is a wait: a time-out, a partial wait, or a loop over `as_completed`."""
+    by: Wait | None = None
+    """The call that was awaited, or whose elements were."""
+
+    @property
+    def because(self) -> Wait | None:
+        """The call, if being what it is explains the path."""
+        return self.by if self.by is not None and self.kind in EXPLAINED[self.by.pattern] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +304,9 @@ class State:
     def cancelled(self) -> State:
         return self.with_status(Status.CANCELLED) if self.status is Status.RUNNING else self
 
-    def left_by(self, kind: PathKind, span: Span) -> State:
+    def left_by(self, kind: PathKind, span: Span, by: Wait | None = None) -> State:
         is_wait = kind in (PathKind.TIMEOUT, PathKind.PARTIAL_WAIT)
-        return replace(self, left=Left(kind, span, is_wait)) if self.alive else self
-
-    def left_waiting(self) -> State:
-        """The loop that has been left early waits for the task."""
-        return self if self.left is None else replace(self, left=self.left._replace(is_wait=True))
+        return replace(self, left=Left(kind, span, is_wait, by)) if self.alive else self
 
     def places(self) -> list[Place]:
         """The places that hold the task, sorted."""
