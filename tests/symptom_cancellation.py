@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Generator
+from types import FrameType
 from typing import Any
 
 from symptoms import MOMENTS, PATIENCE, Case, Loop
+
+
+class _Killed(BaseException):
+    """Ends what nothing else can end."""
+
+
+def _kill(_frame: FrameType, event: str, _argument: object) -> object:
+    """Raises in every line, those of the handlers too."""
+    if event == "line":
+        raise _Killed
+    return _kill
 
 
 class _Watched:
     """What a case awaits after it was cancelled."""
 
     def __init__(self, case: Case) -> None:
-        self._case = case
+        self._case = case()
         self.is_cancelled = False
         """By us: the error of an awaited task that was cancelled looks the same."""
         self.told = False
         self.awaits = 0
 
     def __await__(self) -> Generator[Any, Any, object]:
-        steps = self._case().__await__()
+        steps = self._case.__await__()
         error: BaseException | None = None
         while True:
             try:
@@ -37,6 +50,17 @@ class _Watched:
 
     async def run(self) -> object:
         return await self
+
+    def kill(self) -> None:
+        """Ends the case, if it has not ended: otherwise one that catches everything would run on when it is freed."""
+        before = sys.gettrace()
+        sys.settrace(_kill)
+        try:
+            self._case.throw(_Killed())
+        except (_Killed, StopIteration, RuntimeError):
+            pass  # it has ended, now or before
+        finally:
+            sys.settrace(before)
 
 
 class _Patient(Loop):
@@ -65,21 +89,17 @@ class _Patient(Loop):
             return None
         return self._watched.awaits > 0 and not (self._task.done() and self._task.cancelled())
 
-    def abandon(self) -> None:
-        """Ends the loop, whatever still runs: some of it cannot be ended."""
-        self.close()
-
 
 def cancellation_lost(case: Case) -> bool:
     """Whether a case that is cancelled at one of its first turns goes on."""
     for moment in range(1, MOMENTS):
-        loop = _Patient(_Watched(case), moment)
-        asyncio.set_event_loop(loop)
+        watched = _Watched(case)
+        loop = _Patient(watched, moment)
         try:
             found = loop.goes_on()
         finally:
-            loop.abandon()
-            asyncio.set_event_loop(None)
+            watched.kill()
+            loop.close()
         if found is None or found:
             return bool(found)
     return False

@@ -87,6 +87,39 @@ def fates(source: str, catalog: Catalog = BASE) -> list[tuple[str, str, str | No
         ),
         pytest.param("aiotools.create_timer(work, 1)", ["aiotools.create_timer FREE work"], id="a library's spawner"),
         pytest.param(
+            "def f(loop):\n    loop.call_soon(asyncio.create_task, work())\n    loop.call_later(5, loop.create_task, work())",
+            ["loop.call_soon DROPPED work", "loop.call_later DROPPED? work"],
+            id="a spawner that is called later",
+        ),
+        pytest.param(
+            "def f(loop):\n    loop.call_soon_threadsafe(functools.partial(asyncio.create_task, name='x'), work())\n"
+            "    loop.call_at(5, functools.partial(asyncio.ensure_future, work()))",
+            ["loop.call_soon_threadsafe DROPPED work", "loop.call_at DROPPED work"],
+            id="a partial of one",
+        ),
+        pytest.param(
+            "def f(loop, g: asyncio.TaskGroup): loop.call_soon(g.create_task, work())",
+            ["loop.call_soon GROUPED work"],
+            id="a group's method that is called later",
+        ),
+        pytest.param(
+            "def f(context, loop):\n    context.run(asyncio.create_task, work())\n    return context.run(plain, work())",
+            ["context.run FREE work"],
+            id="a spawner that is called in another context",
+        ),
+        pytest.param(
+            "async def answer(future): future.set_result(await work())\n"
+            "def f(loop, future):\n    coroutine = answer(future)\n"
+            "    loop.call_soon(asyncio.create_task, coroutine)\n    loop.call_soon(asyncio.create_task, answer(future))",
+            ["loop.call_soon HANDED coroutine", "loop.call_soon HANDED answer"],
+            id="a coroutine whose end others are told",
+        ),
+        pytest.param(
+            "def f(loop):\n    loop.call_soon(asyncio.create_task)\n    loop.call_soon(plain, asyncio.create_task)",
+            [],
+            id="a spawner that is passed on for nothing",
+        ),
+        pytest.param(
             "async def f():\n    async with aiotools.TaskScope() as scope: scope.create_task(work())",
             ["scope.create_task GROUPED work"],
             id="a library's group",

@@ -33,6 +33,10 @@ _NO_COROUTINE = (
     Role.AS_COMPLETED,
     Role.COLLECT,
 )
+_FOR_FUTURES = (Pattern.WAIT, Pattern.SHIELD)
+"""What is mostly given futures: whether something else is one must be known."""
+_LIBRARY = ("asyncio.sleep", "asyncio.to_thread", "asyncio.wait_for", "asyncio.wait")
+"""Coroutine functions. https://docs.python.org/3/library/asyncio-task.html"""
 _DEEPEST = 4
 
 
@@ -44,11 +48,8 @@ def find_hidden(function: code.Function, kinds: Kinds) -> Iterator[Spawn]:
         pattern = pattern_of(call, kinds)
         if pattern is not None:
             made = [coroutine for arg in call.args for coroutine in coroutines_of(arg, function, kinds)]
-            if pattern in (
-                Pattern.WAIT,
-                Pattern.SHIELD,
-            ):  # the one takes no coroutines any more, the other often futures
-                made = [coroutine for coroutine in made if resolved(coroutine.func, function, kinds)]
+            if pattern in _FOR_FUTURES:
+                made = [coroutine for coroutine in made if _is_known(coroutine, function, kinds)]
             if made:
                 yield Spawn(call, function, Sort.FREE, started=made[0], pattern=pattern)
 
@@ -142,6 +143,11 @@ def _is_coroutine(call: code.Call, function: code.Function, kinds: Kinds) -> boo
     if name in POPPING | PICKING and not _is_no_container(call.func, function, kinds):
         return False
     return kinds.of(call, function) not in (TASK, FUTURE)
+
+
+def _is_known(coroutine: code.Call, function: code.Function, kinds: Kinds) -> bool:
+    """Whether a call is of a coroutine function that is in view, or of the library."""
+    return path_of(coroutine) in _LIBRARY or resolved(coroutine.func, function, kinds) is not None
 
 
 def _is_no_container(method: Expr, function: code.Function, kinds: Kinds) -> bool:

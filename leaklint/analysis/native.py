@@ -9,7 +9,7 @@ from leaklint.analysis.kinds import Kinds, last_name, path_of
 from leaklint.analysis.resolve import plain, resolved
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
-from leaklint.model.fate import Pattern, Standing, Step
+from leaklint.model.fate import Standing, Step
 from leaklint.model.walk import text, walk
 
 _GROUPS = frozenset(
@@ -28,29 +28,24 @@ _DEEPEST = 3
 """A function that is only called in scopes is looked at through so many calls."""
 
 
-class _Scope(NamedTuple):
-    how: str
-    by: str
+class Scope(NamedTuple):
+    """A scope, and the place that shows it to be around something."""
+
+    standing: Standing
+    """`group` for one that can be named there, `unnamed` for one that has no name, `child` for one that runs the
+    function, `scope` for a scope that is no group."""
     step: Step
 
 
-def scope_of(function: code.Function, node: Expr, kinds: Kinds) -> Standing | None:
+def scope_around(function: code.Function, node: Expr, kinds: Kinds, depth: int = 0) -> Scope | None:
     """The scope of AnyIO or trio that is around an expression of a function; None if there is none, or may be none."""
-    found = _around(function, node, kinds)
-    if found is None:
-        return None
-    how, by, step = found
-    return Standing(Pattern.NATIVE, how, by, (step,))
-
-
-def _around(function: code.Function, node: Expr, kinds: Kinds, depth: int = 0) -> _Scope | None:
     return _written(function, node, kinds) or _only_run_in(function, kinds, depth)
 
 
 # -- in the same function ----------------------------------------------------------------------------------------------
 
 
-def _written(function: code.Function, node: Expr, kinds: Kinds) -> _Scope | None:
+def _written(function: code.Function, node: Expr, kinds: Kinds) -> Scope | None:
     """The innermost scope that is entered around an expression, groups that have a name first."""
     found = [
         scope
@@ -59,10 +54,10 @@ def _written(function: code.Function, node: Expr, kinds: Kinds) -> _Scope | None
         for item in block.items
         if (scope := _entered(item, function, kinds)) is not None
     ]
-    return max(found, key=lambda scope: (scope.how == "group", scope.step.span), default=None)
+    return max(found, key=lambda scope: (scope.standing.how == "group", scope.step.span), default=None)
 
 
-def _entered(item: code.Item, function: code.Function, kinds: Kinds) -> _Scope | None:
+def _entered(item: code.Item, function: code.Function, kinds: Kinds) -> Scope | None:
     """The scope that an item of a `with` enters."""
     made = _made(item.context, function, kinds)
     path = path_of(made) or kinds.of(item.context, function)
@@ -70,11 +65,10 @@ def _entered(item: code.Item, function: code.Function, kinds: Kinds) -> _Scope |
         return None
     name = item.target if item.target is not None else item.context
     is_named = item.target is not None or not isinstance(item.context, code.Call)
-    how = "group" if path in _GROUPS and is_named else "scope"
-    message = f"{'the group' if path in _GROUPS else 'the cancel scope'} is entered around it"
-    return _Scope(
-        how, text(name if how == "group" else item.context), _step(function, item.context.span, message, kinds)
-    )
+    how = "scope" if path not in _GROUPS else "group" if is_named else "unnamed"
+    message = f"the {'cancel scope' if how == 'scope' else 'group'} is entered around it"
+    by = text(name if how == "group" else item.context)
+    return Scope(Standing(how, by), _step(function, item.context.span, message, kinds))
 
 
 def _made(context: Expr, function: code.Function, kinds: Kinds) -> Expr:
@@ -98,7 +92,7 @@ def _is_shield(made: Expr) -> bool:
 # -- around every use of the function ----------------------------------------------------------------------------------
 
 
-def _only_run_in(function: code.Function, kinds: Kinds, depth: int) -> _Scope | None:
+def _only_run_in(function: code.Function, kinds: Kinds, depth: int) -> Scope | None:
     """The scope around a use of a function, if every mention of the function is a use that is in one."""
     if depth == _DEEPEST or function.kind != "function" or function.is_generator:
         return None
@@ -106,7 +100,7 @@ def _only_run_in(function: code.Function, kinds: Kinds, depth: int) -> _Scope | 
     return found[0] if found and None not in found else None
 
 
-def _uses(function: code.Function, kinds: Kinds, depth: int) -> Iterator[_Scope | None]:
+def _uses(function: code.Function, kinds: Kinds, depth: int) -> Iterator[Scope | None]:
     """For each mention of a function, the scope in which it is run there."""
     for caller in kinds.program.mentioning(function.name, function.qualname):
         calls = list(walk(caller.body, code.Call))
@@ -124,17 +118,17 @@ def _uses(function: code.Function, kinds: Kinds, depth: int) -> Iterator[_Scope 
             if start is not None:
                 yield _started(start, function, caller, kinds)
             elif call is not None and (id(call) in awaited or not function.is_async):
-                yield _around(caller, call, kinds, depth + 1)
+                yield scope_around(caller, call, kinds, depth + 1)
             else:
                 yield None
 
 
-def _started(call: code.Call, function: code.Function, caller: code.Function, kinds: Kinds) -> _Scope | None:
+def _started(call: code.Call, function: code.Function, caller: code.Function, kinds: Kinds) -> Scope | None:
     """The group that is told to run a function."""
     if last_name(call.func) not in _STARTS or kinds.of_receiver(call.func, caller) not in _GROUPS:
         return None
     group = text(call.func).rpartition(".")[0]
-    return _Scope("child", group, _step(caller, call.span, f"`{function.name}` runs in the group", kinds))
+    return Scope(Standing("child", group), _step(caller, call.span, f"`{function.name}` runs in the group", kinds))
 
 
 def _step(function: code.Function, span: Span, message: str, kinds: Kinds) -> Step:

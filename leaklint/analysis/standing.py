@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from leaklint.analysis.ends import Verdict
 from leaklint.analysis.interpreter.frame import Shared
 from leaklint.analysis.kinds import Kinds, last_name, path_of
-from leaklint.analysis.native import scope_of
+from leaklint.analysis.native import scope_around
 from leaklint.analysis.resolve import is_property, plain, resolved, uses
 from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Sort, Spawn, called_back
@@ -41,50 +42,63 @@ _REACHED = frozenset({PathKind.EARLY_EXIT, PathKind.TIMEOUT, PathKind.SIBLING, P
 _DEEPEST = 3
 """A private function that only such functions call is looked at through so many calls."""
 
-Place = Callable[[code.Function, Expr, Kinds], "Standing | None"]
-"""What is special about an expression of a function."""
+
+class Place(NamedTuple):
+    """What is special about a place."""
+
+    pattern: Pattern
+    standing: Standing
+    steps: tuple[Step, ...]
+    """The steps that show it, in order."""
 
 
-def standing_of(site: Site, verdict: Verdict, shared: Shared) -> Standing | None:
+Seen = Callable[[code.Function, Expr, Kinds], Place | None]
+"""What is special about an expression of a function, as far as the function itself tells."""
+
+
+def standing_of(site: Site, verdict: Verdict, shared: Shared) -> Place | None:
     """What is special about the place of a spawn, if it explains better than the fate why the task leaks."""
     kinds, pattern = shared.kinds, site.spawn.pattern
     if pattern is not None or site.spawn.sort is not Sort.FREE:
         return _deferred(site.spawn, kinds) if pattern is Pattern.CALLBACK else None
     if verdict.fate in (Fate.DROPPED, Fate.KEPT):
-        for place in (_callback, _constructor):
-            if standing := _standing(site.function, site.node, place, kinds):
-                return standing
+        for seen in (_callback, _constructor):
+            if place := _standing(site.function, site.node, seen, kinds):
+                return place
     is_reached = verdict.fate is Fate.CANCELLED or (verdict.fate is Fate.HAZARD and _REACHED.issuperset(verdict.paths))
-    return None if is_reached else scope_of(site.function, site.node, kinds)
+    scope = None if is_reached else scope_around(site.function, site.node, kinds)
+    return Place(Pattern.NATIVE, scope.standing, (scope.step,)) if scope is not None else None
 
 
-def _standing(function: code.Function, node: Expr, place: Place, kinds: Kinds, depth: int = 0) -> Standing | None:
+def _standing(function: code.Function, node: Expr, seen: Seen, kinds: Kinds, depth: int = 0) -> Place | None:
     """What is special about a place; or about all the places from which a private function is called."""
     if function.is_async or depth > _DEEPEST:
         return None
-    if found := place(function, node, kinds):
+    if found := seen(function, node, kinds):
         return found
     if function.kind != "function" or not function.name.startswith("_") or function.name.startswith("__"):
         return None
     every = uses(function, kinds)
-    callers = [_standing(use.caller, use.node, place, kinds, depth + 1) for use in every.found if every.complete]
+    callers = [_standing(use.caller, use.node, seen, kinds, depth + 1) for use in every.found if every.complete]
     if not callers or callers[0] is None or None in callers:
         return None
     use = every.found[0]
     calls = _step(use.caller, use.node.span, f"{_named(use.caller)} calls `{function.name}`", kinds)
-    return callers[0]._replace(steps=(*callers[0].steps, calls))
+    first = callers[0]
+    standing = Standing("led", first.standing.by) if first.pattern is Pattern.CALLBACK else first.standing
+    return first._replace(standing=standing, steps=(*first.steps, calls))
 
 
 # -- callbacks ---------------------------------------------------------------------------------------------------------
 
 
-def _deferred(spawn: Spawn, kinds: Kinds) -> Standing:
+def _deferred(spawn: Spawn, kinds: Kinds) -> Place:
     message = f"`{spawn.called}` spawns it later and throws its handle away"
     step = _step(spawn.function, spawn.call.span, message, kinds)
-    return Standing(Pattern.CALLBACK, "deferred", f"`{spawn.called}`", (step,))
+    return Place(Pattern.CALLBACK, Standing("deferred", f"`{spawn.called}`"), (step,))
 
 
-def _callback(function: code.Function, node: Expr, kinds: Kinds) -> Standing | None:
+def _callback(function: code.Function, node: Expr, kinds: Kinds) -> Place | None:
     """What calls a function back, where nobody can wait."""
     del node
     if function.kind not in ("function", "lambda"):
@@ -99,13 +113,13 @@ def _callback(function: code.Function, node: Expr, kinds: Kinds) -> Standing | N
     return next(_registrations(function, kinds), None)
 
 
-def _called(by: str, function: code.Function, where: code.Function, span: Span, kinds: Kinds) -> Standing:
-    back = " back" if where is not function else ""
+def _called(by: str, function: code.Function, where: code.Function, span: Span, kinds: Kinds) -> Place:
+    back = " back" if by.startswith("`") else ""
     step = _step(where, span, f"{by} calls {_named(function)}{back}", kinds)
-    return Standing(Pattern.CALLBACK, "called", by, (step,))
+    return Place(Pattern.CALLBACK, Standing("called", by), (step,))
 
 
-def _registrations(function: code.Function, kinds: Kinds) -> Iterator[Standing]:
+def _registrations(function: code.Function, kinds: Kinds) -> Iterator[Place]:
     """The calls that give a function, or a lambda that does no more than call it, to something that calls it back."""
     if function.kind == "lambda":
         around = kinds.program.enclosing(function)
@@ -144,11 +158,11 @@ def _only_calls(caller: code.Function, function: code.Function, kinds: Kinds) ->
 # -- constructors ------------------------------------------------------------------------------------------------------
 
 
-def _constructor(function: code.Function, node: Expr, kinds: Kinds) -> Standing | None:
+def _constructor(function: code.Function, node: Expr, kinds: Kinds) -> Place | None:
     """What runs a function while an object is made, or a module; or when an attribute is only read."""
     if function.kind in ("module", "class"):
         is_import = _is_import(function, node, kinds)
-        return Standing(Pattern.CONSTRUCTOR, "import", function.qualname, ()) if is_import else None
+        return Place(Pattern.CONSTRUCTOR, Standing("import", function.name), ()) if is_import else None
     if function.kind != "function" or function.owner is None:
         return None
     if function.name in _CONSTRUCTORS:
@@ -157,7 +171,8 @@ def _constructor(function: code.Function, node: Expr, kinds: Kinds) -> Standing 
         how, message = "property", f"`{function.name}` runs where an attribute is used, and cannot wait"
     else:
         return None
-    return Standing(Pattern.CONSTRUCTOR, how, function.name, (_step(function, function.span, message, kinds),))
+    step = _step(function, function.span, message, kinds)
+    return Place(Pattern.CONSTRUCTOR, Standing(how, function.name), (step,))
 
 
 def _sets(function: code.Function) -> bool:

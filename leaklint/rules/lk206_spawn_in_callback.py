@@ -100,6 +100,9 @@ of the event loop they refuse.
 - [asyncio: protocols](https://docs.python.org/3/library/asyncio-protocol.html#protocols)
 - [AnyIO: receiving operating system signals](https://anyio.readthedocs.io/en/stable/signals.html)
 - [AnyIO: calling asynchronous code from another thread](https://anyio.readthedocs.io/en/stable/threads.html)
+- Peers, for a task that nothing keeps: [ruff RUF006](https://docs.astral.sh/ruff/rules/asyncio-dangling-task/),
+  [flake8-async ASYNC300](https://flake8-async.readthedocs.io/en/latest/rules.html#async300),
+  [Sonar S7502](https://rules.sonarsource.com/python/RSPEC-7502/)
 """
 
 from __future__ import annotations
@@ -129,15 +132,15 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 def _message(subject: Subject, task: Task) -> str:
     nobody = f"nobody can wait for {words.the_task(task)}"
-    steps = task.standing.steps if task.standing else task.evidence
-    leading = f", which leads to {words.function_name(subject, task)}" if len(steps) > 1 else ""
-    return f"{nobody}: {steps[0].message}{leading}"
+    is_led = task.standing is not None and task.standing.how == "led"
+    leading = f", which leads to {words.function_name(subject, task)}" if is_led else ""
+    return f"{nobody}: {task.evidence[0].message}{leading}"
 
 
 def _advice(task: Task) -> str:
     if task.standing and task.standing.by == "the garbage collector":
         return "end the object with `async with`, or an async `close`, before it is dropped"
     return (
-        "let the callback set an event or fill a queue that a task of a group waits for, "
+        "let the callback set an event or fill a queue that a task of a group waits for; "
         "or hand it a task group to spawn in (blocking portals are for other threads only)"
     )

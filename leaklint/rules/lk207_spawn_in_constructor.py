@@ -104,7 +104,9 @@ What an import has started belongs into the `main` of the program, or into the l
 - [Python: asynchronous context managers](https://docs.python.org/3/reference/datamodel.html#async-context-managers)
 - [AnyIO: context manager mix-in classes](https://anyio.readthedocs.io/en/stable/contextmanagers.html)
 - [Starlette: lifespan](https://www.starlette.io/lifespan/)
-- [Kotlin: coroutines and `init`](https://kotlinlang.org/docs/coroutines-basics.html): the same advice elsewhere
+- Peers, for a task that nothing keeps: [ruff RUF006](https://docs.astral.sh/ruff/rules/asyncio-dangling-task/),
+  [flake8-async ASYNC300](https://flake8-async.readthedocs.io/en/latest/rules.html#async300),
+  [Sonar S7502](https://rules.sonarsource.com/python/RSPEC-7502/)
 """
 
 from __future__ import annotations
@@ -113,7 +115,7 @@ from collections.abc import Iterator
 
 from leaklint.model.code import Function
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, Pattern, Task
+from leaklint.model.fate import Fate, Pattern, Standing, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -134,23 +136,25 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _message(subject: Subject, task: Task) -> str:
-    standing = task.standing
+    how, by = task.standing or Standing("import", "")
+    spawns = f"spawns {words.the_task(task)}"
+    if how == "import":
+        return f"importing the module {spawns}, and nothing owns it"
+    if how == "property":
+        using = words.quoted(by) if by.startswith("__") else f"using {words.quoted(by)}"
+        return f"{using} {spawns}, and nothing owns it"
     name = words.function_name(subject, task)
-    task_ = words.the_task(task)
-    if standing is None or standing.how == "import":
-        return f"importing the module spawns {task_}, and nothing owns it"
-    if standing.how == "property":
-        return f"using {words.quoted(standing.by)} spawns {task_}, and nothing owns it"
-    called = "" if len(standing.steps) == 1 else f", which {words.quoted(standing.by)} calls,"
-    return f"{name}{called} spawns {task_} before anybody holds the object, and nothing waits for it"
+    called = "" if name == words.quoted(by) else f", which {words.quoted(by)} calls,"
+    return f"{name}{called} {spawns} before anybody holds the object, and nothing waits for it"
 
 
 def _advice(subject: Subject, task: Task) -> str:
     how = task.standing.how if task.standing else "import"
     if how == "import":
-        return f"spawn it in the `main` of the program, or in the lifespan of the framework, in {words.GROUP}"
+        place = "in the `main` of the program, or in the lifespan of the framework"
+        return f"spawn it {place}, in a task group ({words.GROUP})"
     if how == "property":
-        return "make it an async method that waits, or spawn it where the object is started"
+        return "make it an async method that waits, or spawn the task where the object is started"
     owner = _class_name(words.spawner(subject, task))
     return (
         f"move the spawn into `__aenter__`, and wait in `__aexit__`; or give {owner} an async `run` method that the "

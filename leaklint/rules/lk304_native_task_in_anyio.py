@@ -69,6 +69,7 @@ Where the scope is only a time-out, open a group inside of it: the time-out canc
 - [AnyIO: cancellation and timeouts](https://anyio.readthedocs.io/en/stable/cancellation.html)
 - [AnyIO: creating and managing tasks](https://anyio.readthedocs.io/en/stable/tasks.html)
 - [trio: cancellation](https://trio.readthedocs.io/en/stable/reference-core.html#cancellation-and-timeouts)
+- Peers: none.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, Pattern, Task
+from leaklint.model.fate import Fate, Pattern, Standing, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
@@ -102,9 +103,10 @@ def _message(task: Task) -> str:
 
 
 def _advice(subject: Subject, task: Task) -> str:
-    how = task.standing.how if task.standing else "scope"
-    if task.standing and how == "group":
-        return f"spawn it in the group: {words.quoted(f'{task.standing.by}.start_soon(...)')}"
-    if task.standing and how == "child":
-        return f"open a task group in {words.function_name(subject, task)} (`anyio.create_task_group()`) and spawn it there"
-    return "open a task group inside of the scope (`anyio.create_task_group()`) and spawn it there"
+    how, by = task.standing or Standing("scope", "")
+    if how == "group":
+        return f"spawn it in the group: {words.quoted(f'{by}.start_soon(...)')}"
+    if how == "unnamed":
+        return "give the group a name (`as tg`), and spawn it there: `tg.start_soon(...)`"
+    where = f"in {words.function_name(subject, task)}" if how == "child" else "inside of the scope"
+    return f"open a task group {where} (`anyio.create_task_group()`), and spawn it there"

@@ -58,22 +58,38 @@ def is_one_of_many(function: code.Function) -> bool:
     return sum(last_name(call.func) in SPAWN_LIKE for call in walk(function.body, code.Call)) > 1
 
 
-def _is_unguarded(block: Block) -> bool:
-    """Whether a block plainly may raise: it awaits or raises something outside every `try` that catches it."""
-    return any(map(_may_raise, block))
+def _is_unguarded(block: Block, function: code.Function, frame: Frame) -> bool:
+    """Whether a block plainly may raise, outside every `try` that catches it: by an await, a `raise`, or a call of
+    something that is not in view.
+    """
+    return any(_may_raise(statement, function, frame) for statement in block)
 
 
-def _may_raise(statement: Stmt) -> bool:
+def _may_raise(statement: Stmt, function: code.Function, frame: Frame) -> bool:
     match statement:
         case code.Try(handlers=handlers, orelse=orelse, final=final, body=body):
             catches_all = any(catches(handler.types, Way.EXCEPTION) is True for handler in handlers)
-            return any(map(_is_unguarded, (() if catches_all else body, orelse, final)))
+            blocks = (() if catches_all else body, orelse, final)
+            return any(_is_unguarded(block, function, frame) for block in blocks)
         case code.With(items=items, body=body):
             suppresses = any(BASE.role(path_of(item.context)) is Role.SUPPRESS for item in items)
-            return not suppresses and _is_unguarded(body)
+            return not suppresses and _is_unguarded(body, function, frame)
         case code.Raise():
             return True
-    return any(True for _ in walk(statement, code.Await)) and not any(True for _ in walk(statement, code.Try))
+    if any(True for _ in walk(statement, code.Try)):
+        return False  # not plainly
+    if any(True for _ in walk(statement, (code.Await, code.Raise))):
+        return True
+    return any(_is_out_of_view(call.func, function, frame) for call in walk(statement, code.Call))
+
+
+def _is_out_of_view(func: Expr, function: code.Function, frame: Frame) -> bool:
+    """Whether nothing is known of a callee: neither its code nor that it is harmless."""
+    kinds = frame.shared.kinds
+    if not isinstance(func, code.Attribute | code.Global) or is_harmless(func) or kinds.role_of_callee(func, function):
+        return False
+    is_class = isinstance(func, code.Global) and func.path in kinds.program.classes
+    return not is_class and resolved(func, function, kinds) is None
 
 
 def never_raises(function: code.Function, frame: Frame) -> bool:
@@ -81,7 +97,7 @@ def never_raises(function: code.Function, frame: Frame) -> bool:
     known = frame.shared.harmless
     if function.qualname not in known:
         known[function.qualname] = False  # one that calls itself may end in no other way
-        if _is_unguarded(function.body):
+        if _is_unguarded(function.body, function, frame):
             return False
         ways = {way for way, *_ in Frame(frame.shared, function).run(State(), ())}
         known[function.qualname] = ways.isdisjoint((Way.EXCEPTION, Way.SIBLING, Way.TIMEOUT))
