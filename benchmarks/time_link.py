@@ -3,8 +3,8 @@
 python benchmarks/time_link.py DIRECTORY [--copies 1,2,4,8] [--joined]
 
 The steps: `find` (files, and which of them import one another), `collect` (parsing and lowering), `link` (what to read
-The steps: `find` (files, and which of them import one another), `collect` (parsing and lowering), `link` (what to read
-beside one another under different names; with `--joined` they are one program, as one more file imports them all.
+next, and where names lead across modules), `judge` (fates and rules). The copies lie beside one another under different
+names; with `--joined` they are one program, as one more file imports them all.
 """
 
 from __future__ import annotations

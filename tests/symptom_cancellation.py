@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import ctypes
 from collections.abc import Generator
-from types import FrameType
 from typing import Any
 
 from symptoms import MOMENTS, PATIENCE, Case, Loop
-
-
-class _Killed(BaseException):
-    """Ends what nothing else can end."""
-
-
-def _kill(_frame: FrameType, event: str, _argument: object) -> object:
-    """Raises in every line, those of the handlers too."""
-    if event == "line":
-        raise _Killed
-    return _kill
 
 
 class _Watched:
@@ -44,6 +32,8 @@ class _Watched:
             error = None
             try:
                 yield waiting
+            except GeneratorExit:
+                raise  # the loop is given up
             except BaseException as raised:  # noqa: BLE001 - it is the case's
                 error = raised
                 self.told |= self.is_cancelled
@@ -51,16 +41,10 @@ class _Watched:
     async def run(self) -> object:
         return await self
 
-    def kill(self) -> None:
-        """Ends the case, if it has not ended: otherwise one that catches everything would run on when it is freed."""
-        before = sys.gettrace()
-        sys.settrace(_kill)
-        try:
-            self._case.throw(_Killed())
-        except (_Killed, StopIteration, RuntimeError):
-            pass  # it has ended, now or before
-        finally:
-            sys.settrace(before)
+    def forget(self) -> None:
+        """Never frees the case, if it has not ended: that would end it by yet another error, and it may catch all."""
+        if self._case.cr_frame is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._case))
 
 
 class _Patient(Loop):
@@ -98,7 +82,7 @@ def cancellation_lost(case: Case) -> bool:
         try:
             found = loop.goes_on()
         finally:
-            watched.kill()
+            watched.forget()
             loop.close()
         if found is None or found:
             return bool(found)

@@ -16,7 +16,7 @@ from leaklint.engine import check_source
 from leaklint.model.code import Class, Function, Span
 from leaklint.model.diagnostic import Checked, Diagnostic, Level
 from leaklint.model.facts import ModuleFacts, ModuleNames, Unparsable
-from leaklint.model.fate import Fate, PathKind, Step, Task, Unclosed
+from leaklint.model.fate import Fate, PathKind, Pattern, Step, Task, Unclosed
 from leaklint.policy.config import Settings
 from leaklint.rules import (
     SECTIONS,
@@ -46,6 +46,18 @@ def test_codes_names_levels_and_defaults() -> None:
         ("LK105", "escaping-task", "note", False),
         ("LK106", "ungrouped-task", "note", False),
         ("LK107", "unclosed-owner", "warning", True),
+        ("LK201", "gather-leaves-siblings", "warning", True),
+        ("LK202", "wait-leaves-pending", "warning", True),
+        ("LK203", "shield-orphan", "warning", True),
+        ("LK204", "as-completed-early-exit", "warning", True),
+        ("LK205", "dropped-thread-future", "warning", True),
+        ("LK206", "spawn-in-callback", "warning", True),
+        ("LK207", "spawn-in-constructor", "warning", True),
+        ("LK301", "hand-entered-task-group", "warning", True),
+        ("LK302", "yield-in-task-group", "warning", True),
+        ("LK303", "task-group-used-after-exit", "error", True),
+        ("LK304", "native-task-in-anyio", "warning", True),
+        ("LK305", "swallowed-cancellation", "warning", True),
     ]
 
 
@@ -53,6 +65,10 @@ def test_every_fate_but_two_has_exactly_one_rule() -> None:
     fates = [fate for rule in all_rules() for fate in rule.fates]
     assert sorted(fates) == sorted(set(Fate) - {Fate.GROUPED, Fate.NOT_A_SPAWN})
     assert {fate for rule in all_rules() if rule.default for fate in rule.fates} == {f for f in Fate if f.leaks}
+
+
+def test_every_pattern_has_exactly_one_rule() -> None:
+    assert sorted(pattern for rule in all_rules() for pattern in rule.patterns) == sorted(Pattern)
 
 
 def test_modules_are_named_after_their_rule() -> None:

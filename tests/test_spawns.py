@@ -87,7 +87,8 @@ def fates(source: str, catalog: Catalog = BASE) -> list[tuple[str, str, str | No
         ),
         pytest.param("aiotools.create_timer(work, 1)", ["aiotools.create_timer FREE work"], id="a library's spawner"),
         pytest.param(
-            "def f(loop):\n    loop.call_soon(asyncio.create_task, work())\n    loop.call_later(5, loop.create_task, work())",
+            "def f(loop):\n    loop.call_soon(asyncio.create_task, work())\n"
+            "    loop.call_later(5, loop.create_task, work())",
             ["loop.call_soon DROPPED work", "loop.call_later DROPPED? work"],
             id="a spawner that is called later",
         ),
@@ -103,14 +104,16 @@ def fates(source: str, catalog: Catalog = BASE) -> list[tuple[str, str, str | No
             id="a group's method that is called later",
         ),
         pytest.param(
-            "def f(context, loop):\n    context.run(asyncio.create_task, work())\n    return context.run(plain, work())",
+            "def f(context, loop):\n    context.run(asyncio.create_task, work())\n"
+            "    return context.run(plain, work())",
             ["context.run FREE work"],
             id="a spawner that is called in another context",
         ),
         pytest.param(
             "async def answer(future): future.set_result(await work())\n"
             "def f(loop, future):\n    coroutine = answer(future)\n"
-            "    loop.call_soon(asyncio.create_task, coroutine)\n    loop.call_soon(asyncio.create_task, answer(future))",
+            "    loop.call_soon(asyncio.create_task, coroutine)\n"
+            "    loop.call_soon(asyncio.create_task, answer(future))",
             ["loop.call_soon HANDED coroutine", "loop.call_soon HANDED answer"],
             id="a coroutine whose end others are told",
         ),

@@ -10,7 +10,7 @@ import asyncio
 import pytest
 from examples import Example, examples, name_of
 from symptom_cancellation import cancellation_lost
-from symptoms import unheard
+from symptoms import Case, unheard
 from test_leaks_happen import cases, claims, load
 
 EXAMPLES = [each for each in examples() if name_of(each).startswith(("LK305/", "quiet/cancellations"))]
@@ -72,23 +72,12 @@ async def goes_on_later() -> None:
     await goes_on_once()
 
 
-async def waits_for_what_others_cancel() -> None:
-    future = asyncio.get_running_loop().create_future()
-    future.get_loop().call_soon(future.cancel)
-    try:
-        await future
-    except asyncio.CancelledError:
-        if future.get_loop().time():
-            raise
-        await asyncio.sleep(1)
-
-
 @pytest.mark.parametrize("case", [ends_when_told, cleans_up, ends_as_if_nothing_was, never_suspends])
-def test_what_ends_is_no_symptom(case: object) -> None:
-    assert not cancellation_lost(case)  # type: ignore[arg-type]
+def test_what_ends_is_no_symptom(case: Case) -> None:
+    assert not cancellation_lost(case)
 
 
 @pytest.mark.parametrize("case", [goes_on_once, goes_on_for_ever, goes_on_later])
-def test_what_goes_on_is_one(case: object) -> None:
+def test_what_goes_on_is_one(case: Case) -> None:
     with unheard():
-        assert cancellation_lost(case)  # type: ignore[arg-type]
+        assert cancellation_lost(case)

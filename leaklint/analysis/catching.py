@@ -47,7 +47,7 @@ class Catch:
     """What the handler calls the error."""
     body: Block
     before: Block
-    """What the function may have done before."""
+    """What stands before it in the function."""
     around: Chain
 
     @property
@@ -140,9 +140,9 @@ def _suppressed(statement: code.With, around: Chain, suspending: Suspending) -> 
 
 
 def _before(statement: code.Stmt, suspending: Suspending) -> Block:
-    """What stands before a statement in the block around it, and in the blocks around that."""
+    """What stands before a statement in its function."""
     place = statement.span[:2]
-    return tuple(each for each, _ in chains(suspending.function.body, ()) if each.span[:2] < place)
+    return tuple(each for each, _ in chains(suspending.function.body, ()) if each.span[2:] <= place)
 
 
 def _raising(block: Block, suspending: Suspending) -> Iterator[Suspension]:

@@ -110,7 +110,8 @@ def _callback(function: code.Function, node: Expr, kinds: Kinds) -> Place | None
         return _called("the transport", function, function, function.span, kinds)
     if any(path_of(decorator) == "atexit.register" for decorator in function.decorators):
         return _called("`atexit.register`", function, function, function.span, kinds)
-    return next(_registrations(function, kinds), None)
+    found = next(_registrations(function, kinds), None)
+    return _called(f"`{text(found[1].func)}`", function, found[0], found[1].span, kinds) if found is not None else None
 
 
 def _called(by: str, function: code.Function, where: code.Function, span: Span, kinds: Kinds) -> Place:
@@ -119,7 +120,7 @@ def _called(by: str, function: code.Function, where: code.Function, span: Span, 
     return Place(Pattern.CALLBACK, Standing("called", by), (step,))
 
 
-def _registrations(function: code.Function, kinds: Kinds) -> Iterator[Place]:
+def _registrations(function: code.Function, kinds: Kinds) -> Iterator[tuple[code.Function, code.Call]]:
     """The calls that give a function, or a lambda that does no more than call it, to something that calls it back."""
     if function.kind == "lambda":
         around = kinds.program.enclosing(function)
@@ -130,7 +131,7 @@ def _registrations(function: code.Function, kinds: Kinds) -> Iterator[Place]:
         for call in walk(caller.body, code.Call):
             given = called_back(call, caller, kinds)
             if given is not None and _refers(given, function, caller, kinds):
-                yield _called(f"`{text(call.func)}`", function, caller, call.span, kinds)
+                yield caller, call
         if caller.kind == "lambda" and _only_calls(caller, function, kinds):
             yield from _registrations(caller, kinds)
 
@@ -139,8 +140,8 @@ def _refers(given: Expr, function: code.Function, caller: code.Function, kinds: 
     """Whether an argument is a function, a partial of it, or a name that is bound to it."""
     expr = plain(given)
     if isinstance(expr, code.Name) and function.kind == "lambda":
-        bindings = kinds.bindings(caller).get(expr.id, ())
-        return any(_refers(binding.expr, function, caller, kinds) for binding in bindings if binding.expr is not expr)
+        bound = [binding.expr for binding in kinds.bindings(caller).get(expr.id, ())]
+        return any(_refers(each, function, caller, kinds) for each in bound if isinstance(each, code.Lambda))
     if isinstance(expr, code.Lambda):
         return expr.function.span == function.span and expr.function.qualname == function.qualname
     found = resolved(expr, caller, kinds) if expr is not None else None

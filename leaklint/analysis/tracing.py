@@ -311,7 +311,8 @@ class Tracer:
     def _task(self, site: Site, spawn: Spawn | None, verdict: Verdict) -> tuple[Task, Verdict]:
         call = site.expression
         by = verdict.by if verdict.fate.leaks else None
-        standing = standing_of(site, verdict, self._shared) if verdict.fate.leaks and by is None else None
+        is_told_here = verdict.fate.leaks and by is None and verdict.cause is None
+        standing = standing_of(site, verdict, self._shared) if is_told_here else None
         task = Task(
             path=self._shared.program.paths[site.function.qualname],
             span=site.span,

@@ -144,7 +144,7 @@ def _message(subject: Subject, task: Task) -> str:
         using = words.quoted(by) if by.startswith("__") else f"using {words.quoted(by)}"
         return f"{using} {spawns}, and nothing owns it"
     name = words.function_name(subject, task)
-    called = "" if name == words.quoted(by) else f", which {words.quoted(by)} calls,"
+    called = "" if name == words.quoted(by) else f", which runs in {words.quoted(by)},"
     return f"{name}{called} {spawns} before anybody holds the object, and nothing waits for it"
 
 
