@@ -24,7 +24,7 @@ from typing import Any
 from leaklint import reading
 from leaklint.adapters import pool
 from leaklint.adapters.files import Sources, discover
-from leaklint.analysis import trace
+from leaklint.analysis import Analysis
 from leaklint.app import Options, _Configuration, _work
 
 STEPS = ("find", "collect", "link", "judge")
@@ -81,10 +81,9 @@ def run() -> tuple[int, int, int]:
     for job in jobs:
         facts = read(job, sources)
         started = time.process_time()
-        tracer = trace(facts)
+        analysis = Analysis(facts)
         for each in facts:
-            tasks += len(tracer.tasks(each))
-            tracer.unclosed(each)
+            tasks += len(analysis.findings(each).tasks)
         SPENT["judge"] += time.process_time() - started
         modules += len(facts)
         functions += sum(len(each.functions) for each in facts)

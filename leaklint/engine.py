@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from leaklint.analysis import Tracer, Traces, trace
+from leaklint.analysis import Analysis, Findings
 from leaklint.catalog import BASE
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Reported, Skipped
 from leaklint.model.facts import ModuleFacts, Unparsable
@@ -35,6 +35,10 @@ class Input(NamedTuple):
     """What imports in it call differently: a dotted name as they write it, and its name in the program."""
 
 
+_Known = tuple[ModuleFacts, Analysis]
+"""The facts of a file, and the analysis of the program that it is part of."""
+
+
 def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
     """Check the files of a program that have settings, in their order; the others are read where it matters.
 
@@ -44,11 +48,11 @@ def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
     try:
         catalog = next((each.settings.catalog for each in inputs if each.settings is not None), BASE)
         reading = read_program([_text(each) for each in inputs], catalog)
-        tracer = trace(reading.facts, catalog)
+        analysis = Analysis(reading.facts, catalog)
     except Exception as error:
         return tuple(failed(each.path, error) for each in inputs if each.settings is not None)
-    known: dict[str, tuple[ModuleFacts, Tracer]] = {each.path: (each, tracer) for each in reading.facts}
-    known |= {each.path: (each, trace([each], catalog)) for each in reading.aside}
+    known: dict[str, _Known] = {each.path: (each, analysis) for each in reading.facts}
+    known |= {each.path: (each, Analysis([each], catalog)) for each in reading.aside}
     return tuple(
         _outcome(each.path, each.settings, reading.faults.get(each.path) or known.get(each.path))
         for each in inputs
@@ -66,29 +70,27 @@ def _text(each: Input) -> Text:
     return Text(each.path, each.module, each.data, each.aliases, each.settings is not None, each.always_parse)
 
 
-def _outcome(path: str, settings: Settings, known: tuple[ModuleFacts, Tracer] | Unparsable | Failed | None) -> Outcome:
+def _outcome(path: str, settings: Settings, known: _Known | Unparsable | Failed | None) -> Outcome:
     if known is None or isinstance(known, Failed):
         return known or Skipped(path)
     try:
         if isinstance(known, Unparsable):
-            return decide(known, Traces(), settings)
-        facts, tracer = known
-        return decide(facts, tracer.traces(facts), settings)
+            return decide(known, Findings(), settings)
+        facts, analysis = known
+        return decide(facts, analysis.findings(facts), settings)
     except RecursionError:
-        return decide(too_deep(path), Traces(), settings)
+        return decide(too_deep(path), Findings(), settings)
     except Exception as error:
         return failed(path, error)
 
 
-def decide(facts: ModuleFacts | Unparsable, traces: Traces, settings: Settings) -> Checked:
+def decide(facts: ModuleFacts | Unparsable, findings: Findings, settings: Settings) -> Checked:
     """The verdict on a file of which this is known: its tasks, what the rules say, what the comments silence."""
     known = facts if isinstance(facts, ModuleFacts) else None
     unparsable = facts if isinstance(facts, Unparsable) else None
     # one cause, one diagnostic: what is reported at another place is not reported here again
-    told = tuple(task for task in traces.tasks if task.cause is None)
-    subject = Subject(
-        facts.path, known, unparsable, told, hidden=traces.hidden, misuses=traces.misuses, unclosed=traces.unclosed
-    )
+    told = tuple(task for task in findings.tasks if task.cause is None)
+    subject = Subject(facts.path, known, unparsable, told, findings.hidden, findings.misuses, findings.unclosed)
     found = [diagnostic for rule in all_rules() for diagnostic in rule.check(subject)]
     silenced = silence(found, known.comments if known else (), enabled=settings.enabled, honor_noqa=settings.honor_noqa)
     about_comments = lk002_unused_suppression.check(replace(subject, complaints=silenced.complaints))
@@ -96,7 +98,7 @@ def decide(facts: ModuleFacts | Unparsable, traces: Traces, settings: Settings) 
     return Checked(
         path=facts.path,
         diagnostics=tuple(sorted(heard, key=lambda each: each.sort_key)),
-        tasks=tuple(Reported(task, _rules().get(task.pattern or task.fate)) for task in traces.tasks),
+        tasks=tuple(Reported(task, _rules().get(task.pattern or task.fate)) for task in findings.tasks),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
+import inspect
 from collections.abc import Generator
 from typing import Any
 
@@ -43,7 +43,7 @@ class _Watched:
 
     def forget(self) -> None:
         """Never frees the case, if it has not ended: that would end it by yet another error, and it may catch all."""
-        if self._case.cr_frame is not None:
+        if inspect.getcoroutinestate(self._case) != inspect.CORO_CLOSED:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._case))
 
 

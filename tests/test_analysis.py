@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leaklint.analysis import judge, trace
+from leaklint.analysis import Analysis, judge
 from leaklint.model import code
 from leaklint.model.code import Expr, Function, Span, Stmt
 from leaklint.model.facts import ModuleFacts, ModuleNames
@@ -187,13 +187,13 @@ def test_a_task_that_is_returned_to_another_module() -> None:
     main = function("app.main", evaluate(call(5, f"{MODULE}.start")))
     helper = module(start)
     user = replace(module(), path="app", module="app", functions=(function("app", kind="module"), main))
-    tracer = trace([helper, user])
+    analysis = Analysis([helper, user])
     steps = (Step(PATH, at(3), "`start` returns it"), Step("app", at(5), "`main` receives it"))
     dropped = judged(evaluate(spawn(2)))
-    assert tracer.tasks(helper) == (
+    assert analysis.tasks(helper) == (
         replace(dropped, function=f"{MODULE}.start", evidence=steps, cause=Step("app", at(5), "received here")),
     )
-    assert tracer.tasks(user) == (
+    assert analysis.tasks(user) == (
         replace(
             dropped,
             path="app",

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from leaklint import engine, reading
-from leaklint.analysis import Tracer, Traces
+from leaklint.analysis import Analysis, Findings
+from leaklint.analysis.leaving import Leaving
+from leaklint.analysis.unclosed import Closing
 from leaklint.engine import Input, check_program, check_source, collect_source, decide
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Skipped
@@ -187,7 +189,7 @@ def facts_of(source: str) -> ModuleFacts:
 
 @pytest.mark.parametrize("fate", Fate)
 def test_rule_of_a_task_is_that_of_its_fate(fate: Fate) -> None:
-    outcome = decide(facts_of(LEAK), Traces((task(2, fate), task(3, fate))), Settings.default())
+    outcome = decide(facts_of(LEAK), Findings((task(2, fate), task(3, fate))), Settings.default())
     code = {Fate.DROPPED: "LK101", Fate.KEPT: "LK102", Fate.CANCELLED: "LK103", Fate.HAZARD: "LK104"}.get(fate)
     assert [(entry.task.span.line, entry.rule) for entry in outcome.tasks] == [(2, code), (3, code)]
     assert places(outcome) == ([f"2:1 {code}", f"3:1 {code}"] if code else [])
@@ -201,7 +203,7 @@ def test_rule_of_a_task_is_that_of_its_fate(fate: Fate) -> None:
 def test_a_task_with_a_cause_elsewhere_is_listed_but_not_reported(fate: Fate) -> None:
     cause = Step("pkg/other.py", Span(7, 1, 7, 9), "received here")
     tasks = (task(2, fate, cause=cause), task(3, fate))
-    outcome = decide(facts_of(LEAK), Traces(tasks), Settings.default())
+    outcome = decide(facts_of(LEAK), Findings(tasks), Settings.default())
     assert tuple(entry.task for entry in outcome.tasks) == tasks
     assert len({entry.rule for entry in outcome.tasks}) == 1
     assert [found.span.line for found in outcome.diagnostics] == [3]
@@ -291,7 +293,7 @@ def test_a_broken_file_is_told_if_it_is_named_and_passed_over_otherwise() -> Non
 
 def test_objects_that_nothing_ends_are_reported_where_they_are_made() -> None:
     found = Unclosed("pkg/mod.py", Span(4, 1, 4, 9), "C", "C.close", "work", None, ())
-    outcome = decide(facts_of(LEAK), Traces((task(5, Fate.DROPPED),), unclosed=(found,)), Settings.default())
+    outcome = decide(facts_of(LEAK), Findings((task(5, Fate.DROPPED),), unclosed=(found,)), Settings.default())
     assert places(outcome) == ["4:1 LK107", "5:1 LK101"]
     assert len(outcome.tasks) == 1
 
@@ -306,9 +308,9 @@ def fail_with(error: BaseException) -> object:
     return fail
 
 
-@pytest.mark.parametrize("stage", ["tasks", "unclosed"])
-def test_fault_of_our_own_is_an_outcome(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tracer, stage, fail_with(KeyError("two\nlines")))
+@pytest.mark.parametrize(("home", "stage"), [(Analysis, "tasks"), (Leaving, "calls"), (Closing, "unclosed")])
+def test_fault_of_our_own_is_an_outcome(home: object, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, stage, fail_with(KeyError("two\nlines")))
     outcome = check(LEAK)
     assert isinstance(outcome, Failed)
     assert (outcome.path, outcome.error) == (
@@ -320,10 +322,10 @@ def test_fault_of_our_own_is_an_outcome(stage: str, monkeypatch: pytest.MonkeyPa
     assert outcome.details.endswith("KeyError: 'two\\nlines'\n")
 
 
-def failing_for(path: str, error: Exception) -> Callable[[Tracer, ModuleFacts], tuple[Task, ...]]:
-    tasks = Tracer.tasks
+def failing_for(path: str, error: Exception) -> Callable[[Analysis, ModuleFacts], tuple[Task, ...]]:
+    tasks = Analysis.tasks
 
-    def fail(self: Tracer, facts: ModuleFacts) -> tuple[Task, ...]:
+    def fail(self: Analysis, facts: ModuleFacts) -> tuple[Task, ...]:
         if facts.path == path:
             raise error
         return tasks(self, facts)
@@ -333,7 +335,7 @@ def failing_for(path: str, error: Exception) -> Callable[[Tracer, ModuleFacts], 
 
 def test_fault_of_our_own_costs_the_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
     before = check_all(RETURNED)
-    monkeypatch.setattr(Tracer, "tasks", failing_for("jobs.py", ValueError("no")))
+    monkeypatch.setattr(Analysis, "tasks", failing_for("jobs.py", ValueError("no")))
     after = check_all(RETURNED)
     lost = after.pop("jobs.py")
     assert isinstance(lost, Failed)
@@ -341,7 +343,7 @@ def test_fault_of_our_own_costs_the_one_file(monkeypatch: pytest.MonkeyPatch) ->
     assert after == {path: outcome for path, outcome in before.items() if path != "jobs.py"}
 
 
-@pytest.mark.parametrize("stage", ["read_program", "trace"])
+@pytest.mark.parametrize("stage", ["read_program", "Analysis"])
 def test_fault_in_what_is_common_to_all_is_an_outcome_of_every_named_file(
     stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,7 +355,7 @@ def test_fault_in_what_is_common_to_all_is_an_outcome_of_every_named_file(
 
 
 @pytest.mark.parametrize(
-    ("home", "stage"), [(reading, "read_source"), (reading, "collect"), (Tracer, "tasks"), (Tracer, "unclosed")]
+    ("home", "stage"), [(reading, "read_source"), (reading, "collect"), (Analysis, "tasks"), (Closing, "unclosed")]
 )
 def test_endless_nesting_is_the_users_to_mend(home: object, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(home, stage, fail_with(RecursionError("maximum recursion depth exceeded")))
@@ -365,7 +367,7 @@ def test_endless_nesting_is_the_users_to_mend(home: object, stage: str, monkeypa
 
 
 def test_ctrl_c_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tracer, "tasks", fail_with(KeyboardInterrupt()))
+    monkeypatch.setattr(Analysis, "tasks", fail_with(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         check(LEAK)
 

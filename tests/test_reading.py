@@ -16,6 +16,7 @@ from leaklint.syntax.collect import collect, collect_names
 from leaklint.syntax.source import Source
 
 SPAWN = "import asyncio\ndef start(): return asyncio.create_task(asyncio.sleep(1))\n"
+SWALLOWS = "async def f():\n    try:\n        await g()\n    except BaseException:\n        pass\n"
 BROKEN = "import asyncio\nasyncio.create_task(\n"
 
 
@@ -65,6 +66,18 @@ def test_a_file_that_must_be_parsed_stands_aside_where_no_task_leads_to_it(read:
     assert ([facts.path for facts in found.facts], [facts.path for facts in found.aside]) == (["a.py"], ["b.py"])
     caller = plain._replace(data=b"from a import start\nstart()\n")
     found = read_program([*texts({"a.py": SPAWN}), caller])
+    assert ([facts.path for facts in found.facts], found.aside) == (["a.py", "b.py"], ())
+
+
+def test_a_named_file_that_may_swallow_a_cancellation_stands_aside(read: list[str]) -> None:
+    files = {"a.py": SPAWN, "b.py": SWALLOWS, "c.py": SWALLOWS.replace("BaseException", "Exception")}
+    found = read_program(texts(files))
+    assert (read, [facts.path for facts in found.aside]) == (["a", "b"], ["b.py"])
+    assert read_program(texts(files, named="a.py")).aside == ()
+
+
+def test_a_file_that_may_swallow_a_cancellation_is_read_with_the_others_where_a_task_leads_to_it() -> None:
+    found = read_program(texts({"a.py": SPAWN, "b.py": f"from a import start\nstart()\n{SWALLOWS}"}))
     assert ([facts.path for facts in found.facts], found.aside) == (["a.py", "b.py"], ())
 
 

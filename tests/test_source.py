@@ -12,7 +12,7 @@ import pytest
 from leaklint.model.code import Span
 from leaklint.model.facts import Comment, Unparsable
 from leaklint.syntax.newer import Older, in_older_syntax
-from leaklint.syntax.source import Source, decode, mentions_spawn, read_source
+from leaklint.syntax.source import Source, decode, may_swallow, mentions_spawn, read_source
 
 
 def parsed(text: str | bytes) -> Source:
@@ -48,6 +48,26 @@ def test_a_source_is_text_lines_and_tree() -> None:
 )
 def test_prefilter(data: bytes, expected: bool) -> None:
     assert mentions_spawn(data) is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"async def f():\n try:\n  await g()\n except:\n  pass", True),
+        (b"async def f():\n try:\n  await g()\n except BaseException:\n  pass", True),
+        (b"from asyncio import CancelledError\nasync def f(): ...", True),
+        (b"async def f():\n try:\n  await g()\n except trio.Cancelled:\n  pass", True),
+        (b"async def f():\n try:\n  await g()\n except get_cancelled_exc_class():\n  pass", True),
+        (b"async def f():\n while 1:\n  try:\n   await g()\n  finally:\n   h()\n   continue\n", True),
+        (b"async def f():\r\n while 1:\r\n  try:\r\n   await g()\r\n  finally: # h\r\n\r\n    break\r\n", True),
+        (b"async def f():\n while 1:\n  try:\n   await g()\n  finally:\n   h()\n  continue\n", False),
+        (b"async def f():\n try:\n  await g()\n except Exception:\n  pass", False),
+        (b"def f():\n try:\n  g()\n except BaseException:\n  pass", False),
+        (b"", False),
+    ],
+)
+def test_prefilter_of_swallowed_cancellations(data: bytes, expected: bool) -> None:
+    assert may_swallow(data) is expected
 
 
 # -- decoding ------------------------------------------------------------------------------------------------------

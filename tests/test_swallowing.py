@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from leaklint.analysis import trace
+from leaklint.analysis import Analysis
 from leaklint.model.facts import ModuleFacts
 from leaklint.model.fate import Misuse, Pattern
 from leaklint.reading import collect_source
@@ -19,7 +19,7 @@ def misuses(source: str, module: str = "mod") -> list[Misuse]:
     """The swallowed cancellations in a file, whose first line is the third."""
     facts = collect_source((HEAD + textwrap.dedent(source)).encode(), path="mod.py", module=module)
     assert isinstance(facts, ModuleFacts)
-    return [each for each in trace((facts,)).traces(facts).misuses if each.pattern is Pattern.SWALLOWED]
+    return [each for each in Analysis((facts,)).findings(facts).misuses if each.pattern is Pattern.SWALLOWED]
 
 
 def found(source: str) -> list[str]:
@@ -53,7 +53,7 @@ def looping(handler: str, body: str = "await work()", loop: str = "while True") 
 def test_what_catches_a_cancellation(clause: str, written: str) -> None:
     (misuse,) = misuses(looping(f"{clause}\n    print('failed')"))
     assert (misuse.source, misuse.how, misuse.function) == (written, "loop", "mod.run")
-    assert misuse.span == (7, 9, 7, 9 + len(re.split(r" as|\)?:", clause)[0]) + ("()" in clause))
+    assert misuse.span == (7, 9, 7, 9 + len(re.split(r" as |\)?:", clause)[0]) + ("()" in clause))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,9 @@ def test_what_can_be_cancelled(body: str, how: list[str]) -> None:
 
 
 def test_suppress_catches_what_it_names() -> None:
-    assert found("async def run():\n while True:\n  with contextlib.suppress(BaseException):\n   await work()") == ["loop"]
+    assert found("async def run():\n while True:\n  with contextlib.suppress(BaseException):\n   await work()") == [
+        "loop"
+    ]
     assert found("async def run():\n while True:\n  with contextlib.suppress(OSError):\n   await work()") == []
     assert found("async def run():\n while True:\n  with suppress(BaseException):\n   await work()") == []
     assert found("async def run():\n while True:\n  with contextlib.suppress():\n   await work()") == []
@@ -283,15 +285,25 @@ def test_what_a_condition_asks_for_is_told_to_stop() -> None:
 
 
 def test_what_cleans_up_may_go_on() -> None:
-    source = "async def {name}():\n    try:\n        await work()\n    except BaseException:\n        pass\n    await work()"
+    source = (
+        "async def {name}():\n    try:\n        await work()\n    except BaseException:\n        pass\n    await work()"
+    )
     assert found(source.format(name="run")) == ["onward"]
     assert found(source.format(name="_close_all")) == []
     assert found(source.format(name="__aexit__")) == []
+    assert found(looping("except BaseException:\n    pass", loop="for item in items").replace("run", "stop")) == []
+    assert found(looping("except BaseException:\n    pass").replace("run", "cleanup_loop")) == ["loop"]
+    assert found(source.format(name="_handle_disconnect")) == ["onward"]
 
 
 def test_what_runs_at_the_end_of_a_task_may_go_on() -> None:
     inner = "try:\n    await work()\nexcept BaseException:\n    pass\nawait work()\n"
-    cases = {"finally:": [], "except BaseException:": [], "except asyncio.CancelledError:": [], "except OSError:": ["onward"]}
+    cases = {
+        "finally:": [],
+        "except BaseException:": [],
+        "except asyncio.CancelledError:": [],
+        "except OSError:": ["onward"],
+    }
     for clause, how in cases.items():
         body = textwrap.indent(inner, "        ")
         assert found(f"async def run():\n    try:\n        print()\n    {clause}\n{body}        raise\n") == how, clause
@@ -347,16 +359,32 @@ def test_functions_that_may() -> None:
     assert found(SWALLOWING + "asyncio.get_event_loop().run_until_complete(run(1, 2))") == []
     assert found(SWALLOWING + "subprocess.run(['run'])") == ["loop"]
     assert found(SWALLOWING.replace("run", "test_run")) == []
-    assert found(SWALLOWING.replace("async def run(self, items):", "async def run(self, items):\n    task.cancelling()")) == []
+    assert (
+        found(SWALLOWING.replace("async def run(self, items):", "async def run(self, items):\n    task.cancelling()"))
+        == []
+    )
     assert found(SWALLOWING.replace("async def", "def").replace("await ", "")) == []
 
 
 def test_files_of_tests_are_left_alone() -> None:
-    assert [len(misuses(SWALLOWING, module)) for module in ("pkg.mod", "pkg.tests.mod", "test_mod", "conftest")] == [1, 0, 0, 0]
+    assert [len(misuses(SWALLOWING, module)) for module in ("pkg.mod", "pkg.tests.mod", "test_mod", "conftest")] == [
+        1,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_what_was_cancelled_before_raises_the_same() -> None:
-    source = "async def run():\n    {first}\n    try:\n        await work()\n    except BaseException:\n        pass\n    await work()"
+    source = """
+    async def run():
+        {first}
+        try:
+            await work()
+        except BaseException:
+            pass
+        await work()
+    """
     assert found(source.format(first="task.cancel()")) == []
     assert found(source.format(first="cancel_all(tasks)")) == []
     assert found(source.format(first="print(task)")) == ["onward"]
@@ -431,10 +459,19 @@ def test_callers_are_not_followed_for_ever() -> None:
 
 
 def test_an_evidence_without_bodies() -> None:
-    source = "async def run():\n    while True:\n        try:\n            async with lock:\n                print()\n"
-    source += "            async for item in items:\n                print()\n        except BaseException:\n            pass\n"
+    source = """
+    async def run():
+        while True:
+            try:
+                async with lock:
+                    print()
+                async for item in items:
+                    print()
+            except BaseException:
+                pass
+    """
     (misuse,) = misuses(source)
     assert [(tuple(step.span), step.message) for step in misuse.evidence] == [
-        ((6, 13, 6, 28), "may be cancelled here"),
-        ((8, 13, 8, 36), "and the loop comes round to this"),
+        ((7, 13, 7, 28), "may be cancelled here"),
+        ((9, 13, 9, 36), "and the loop comes round to this"),
     ]

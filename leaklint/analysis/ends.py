@@ -36,7 +36,7 @@ class Verdict:
     by: Wait | None = None
     """The wait that explains it better."""
     within: Wait | None = None
-    """For a `hazard` that no wait explains: the wait in which the task is left."""
+    """For a `hazard` by cancellation alone: the wait that is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from leaklint.analysis.ends import Verdict
 from leaklint.analysis.interpreter.frame import Shared
 from leaklint.analysis.kinds import Kinds, last_name, path_of
-from leaklint.analysis.native import scope_around
 from leaklint.analysis.resolve import is_property, plain, resolved, uses
+from leaklint.analysis.scopes.native import scope_around
 from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Sort, Spawn, called_back
 from leaklint.catalog import Role

@@ -16,12 +16,29 @@ from leaklint.model.walk import walk
 Suspension = code.Await | code.For | code.With | code.Comprehension
 """What gives the event loop a turn, and can raise a cancellation there."""
 
-CLEANING = frozenset(
-    """abort aclose aexit cancel cancelled clean cleanup clear close closed closing delete disconnect dispose end exit
-    finalize finish finished flush join kill leave logout quit release remove reset rollback shutdown stop stopped
-    teardown terminate unlink unlock unregister unsubscribe wait_closed""".split()
+_ENDING = frozenset(
+    """abort aclose aexit cancel cancelled cleanup close closed closing disconnect dispose exit finalize kill leave
+    logout quit shutdown stop stopped teardown terminate""".split()
+)
+_CLEANING = _ENDING | frozenset(
+    """clean clear delete end finish finished flush join release remove reset rollback unlink unlock unregister
+    unsubscribe""".split()
 )
 """Words in the names of functions that undo or end something: who is told to stop may still await these."""
+
+
+def is_ending(name: str) -> bool:
+    """Whether a function by its name ends something. (To handle an end is to go on.)"""
+    words = _words(name)
+    return words[0] != "handle" and not _ENDING.isdisjoint(words)
+
+
+def _is_cleaning(name: str) -> bool:
+    return not _CLEANING.isdisjoint(_words(name))
+
+
+def _words(name: str) -> list[str]:
+    return name.lower().strip("_").split("_")
 
 
 class Way(Enum):
@@ -36,11 +53,6 @@ class Way(Enum):
 
 Course = Suspension | Way
 """What a block comes to first: work that it certainly awaits, or a way out."""
-
-
-def is_cleaning(name: str) -> bool:
-    """Whether a function by its name undoes or ends something."""
-    return not CLEANING.isdisjoint(name.lower().strip("_").split("_"))
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ class Suspending:
                 role = self.kinds.role_of_callee(func, self.function)
                 if role in (Role.GATHER, Role.WAIT_FOR, Role.SHIELD):
                     return bool(args) and all(self._is_cleanup(arg) for arg in args if isinstance(arg, code.Call))
-                return role in (Role.WAIT, Role.CANCEL_AND_WAIT) or is_cleaning(last_name(func))
+                return role in (Role.WAIT, Role.CANCEL_AND_WAIT) or _is_cleaning(last_name(func))
         return False
 
     def awaits_handles(self, value: Expr, depth: int = 2) -> bool:

@@ -14,7 +14,7 @@ from leaklint.analysis.catching import Around, Catch, Chain, catches_of, chains
 from leaklint.analysis.deliberate import is_exempt, is_meant, is_told_of
 from leaklint.analysis.interpreter.frame import Frame, Shared
 from leaklint.analysis.resolve import uses
-from leaklint.analysis.suspending import Course, Suspending, Suspension, Way, is_cleaning
+from leaklint.analysis.suspending import Course, Suspending, Suspension, Way, is_ending
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
@@ -72,19 +72,25 @@ def _after_catch(catch: Catch, suspending: Suspending) -> _Going | None:
 
 def _onward(catch: Catch, around: Chain, way: Way, suspending: Suspending, depth: int) -> _Going | None:
     """Where the task goes on when the innermost of the statements around is left in a way."""
+    if any(outer.is_ending for outer in around) or _ends(around, suspending.function):
+        return None
     for index, outer in enumerate(around):
-        if way is Way.UNSURE or outer.is_ending or is_told_of(catch, outer.statement, suspending):
+        if way is Way.UNSURE or is_told_of(catch, outer.statement, suspending):
             return None
         if way is Way.LEAVE:
             continue
         course, is_round = _out_of(outer, way, suspending)
         if not isinstance(course, Way):
             in_loop = is_round or _reaches_loop(around[index:], way, suspending)
-            if not in_loop and (catch.is_explicit or is_cleaning(suspending.function.name)):
-                return None
-            return _Going(LOOP if in_loop else ONWARD, course, suspending.function)
+            how = LOOP if in_loop else ONWARD
+            return None if catch.is_explicit and how == ONWARD else _Going(how, course, suspending.function)
         way = course
     return next(_after_return(catch, suspending, depth), None) if way is not Way.UNSURE and depth else None
+
+
+def _ends(around: Chain, function: code.Function) -> bool:
+    """Whether a function that ends something goes on with that. (A task that does so for ever has a loop.)"""
+    return is_ending(function.name) and not any(isinstance(outer.statement, code.While) for outer in around)
 
 
 def _reaches_loop(around: Chain, way: Way, suspending: Suspending) -> bool:

@@ -136,7 +136,7 @@ def _hazard(leaks: list[End], frame: Frame) -> Verdict:
     if not evidence or evidence[-1].span != first.span:  # else the last step says it already
         evidence = (*evidence, frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on"))
     by = _because(leaks, frame.function)
-    within = first.state.left.by if first.state.left else None
+    within = first.state.left.by if first.state.left and paths == (PathKind.CANCELLATION,) else None
     return Verdict(Fate.HAZARD, paths, evidence, leaving=_at(first.left_at, evidence), by=by, within=within)
 
 

@@ -10,8 +10,8 @@ holds where the function returns as if nothing had happened, and those who await
 ## Why is this bad?
 
 `task.cancel()` raises `CancelledError` once, at the `await` where the task stands. If that is forgotten, the task is
-not ended: a loop runs for ever, and whoever cancels it and waits for its end hangs, as do `asyncio.run`,
-`asyncio.TaskGroup` and `asyncio.timeout`. In a cancel scope of AnyIO the cancellation comes back at every `await`: the
+not ended: a loop runs for ever, time limits are not kept, and whoever cancels the task and waits for its end hangs, as
+do `asyncio.run` and `asyncio.TaskGroup`. In a cancel scope of AnyIO the cancellation comes back at every `await`: the
 loop spins.
 
 ## Example
@@ -29,11 +29,10 @@ async def poll() -> None:
 
 
 async def main() -> None:
-    task = asyncio.create_task(poll())
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    print(f"cancelled: {task.cancelled()}")
+    try:
+        await asyncio.wait_for(poll(), 0.005)
+    except asyncio.TimeoutError:
+        print("out of time")
 
 
 asyncio.run(main())
@@ -54,10 +53,10 @@ async def poll() -> None:
 
 
 async def main() -> None:
-    async with anyio.create_task_group() as tg:
-        tg.start_soon(poll)
-        await anyio.sleep(0)
-        tg.cancel_scope.cancel()
+    with anyio.move_on_after(0.005) as scope:
+        await poll()
+    if scope.cancelled_caught:
+        print("out of time")
 
 
 anyio.run(main)
@@ -80,11 +79,10 @@ async def poll() -> None:
 
 
 async def main() -> None:
-    task = asyncio.create_task(poll())
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    print(f"cancelled: {task.cancelled()}")
+    try:
+        await asyncio.wait_for(poll(), 0.005)
+    except asyncio.TimeoutError:
+        print("out of time")
 
 
 asyncio.run(main())

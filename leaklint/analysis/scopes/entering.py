@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from leaklint.analysis.holding import held_by
 from leaklint.analysis.kinds import Kinds, last_name, pairs, receiver
-from leaklint.analysis.openings import LEAVING, called_on, callers_of, is_run_by_with, opened
+from leaklint.analysis.scopes.holding import held_by
+from leaklint.analysis.scopes.openings import LEAVING, called_on, callers_of, is_run_by_with, opened
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr

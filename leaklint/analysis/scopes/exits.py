@@ -10,7 +10,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from leaklint.analysis.kinds import Kinds, last_name
-from leaklint.analysis.openings import LEAVING
+from leaklint.analysis.scopes.openings import LEAVING
 from leaklint.catalog import GROUP_SPAWNS, Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span

@@ -1,27 +1,15 @@
-"""Task groups and cancel scopes that are used wrongly."""
+"""Task groups and cancel scopes in which an async generator yields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from leaklint.analysis.entering import hand_entered
-from leaklint.analysis.exits import used_after_exit
-from leaklint.analysis.interpreter.frame import Shared
 from leaklint.analysis.kinds import Kinds
-from leaklint.analysis.openings import is_context_manager, opened
+from leaklint.analysis.scopes.openings import is_context_manager, opened
 from leaklint.model import code
 from leaklint.model.code import Span
-from leaklint.model.facts import ModuleFacts
 from leaklint.model.fate import Misuse, Pattern, Step
 from leaklint.model.walk import text, walk
-
-
-def misused_scopes(facts: ModuleFacts, shared: Shared) -> Iterator[Misuse]:
-    """The groups and scopes of a file that are entered by hand, yielded in, or used after their end."""
-    for function in facts.functions:
-        yield from hand_entered(function, shared.kinds)
-        yield from yielded_in(function, shared.kinds)
-        yield from used_after_exit(function, shared.kinds)
 
 
 def yielded_in(function: code.Function, kinds: Kinds) -> Iterator[Misuse]:
