@@ -9,6 +9,8 @@ from enum import Enum
 from leaklint.analysis.kinds import FUTURE, TASK, Kinds, guess_from_spelling, last_name, path_of
 from leaklint.analysis.resolve import argument, resolved, uses
 from leaklint.catalog import (
+    CALLBACK_AT,
+    CALLBACK_OF,
     GROUP_ONLY_SPAWNS,
     GROUP_SPAWNS,
     LIBRARY_ONLY_SPAWNS,
@@ -25,14 +27,6 @@ from leaklint.model.walk import text, walk
 
 _COROUTINE_OPTIONS = ("coro", "coro_or_future", "target", "coroutine", "awaitable", "func", "work", "callback")
 _ENDS = ("cancel", "stop")
-_CALLBACK_AT = {
-    **dict.fromkeys(("call_soon", "call_soon_threadsafe"), 0),
-    **dict.fromkeys(("call_later", "call_at", "add_signal_handler", "add_reader", "add_writer"), 1),
-}
-"""Methods of an event loop that call a function later: where that stands among the arguments.
-https://docs.python.org/3/library/asyncio-eventloop.html"""
-_CALLBACK_OF = {"signal.signal": 1, "atexit.register": 0, "weakref.finalize": 1, "weakref.ref": 1}
-"""Others that do. https://docs.python.org/3/library/signal.html https://docs.python.org/3/library/weakref.html"""
 
 
 class Sort(Enum):
@@ -189,12 +183,12 @@ def _callback_at(call: code.Call, function: code.Function, kinds: Kinds) -> int 
     name = last_name(call.func)
     if name == "add_done_callback":
         return 0
-    if name in _CALLBACK_AT and not isinstance(call.func, code.Name):
+    if name in CALLBACK_AT and not isinstance(call.func, code.Name):
         kind = kinds.of_receiver(call.func, function)
-        return _CALLBACK_AT[name] if kind is None or kinds.role_of_kind(kind) is Role.LOOP else None
+        return CALLBACK_AT[name] if kind is None or kinds.role_of_kind(kind) is Role.LOOP else None
     if name in kinds.catalog.spawn_names and kinds.role_of_callee(call.func, function) is Role.SPAWN_DROPPED:
         return 0
-    return _CALLBACK_OF.get(path_of(call) or "")
+    return CALLBACK_OF.get(path_of(call) or "")
 
 
 def _worker(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | None:

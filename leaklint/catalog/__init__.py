@@ -13,6 +13,8 @@ from leaklint.catalog.libraries import LIBRARIES, TYPES
 from leaklint.catalog.methods import (
     ADDING,
     ALTERING,
+    CALLBACK_AT,
+    CALLBACK_OF,
     CONTAINER_TYPES,
     EMPTYING,
     EXPLORING,
@@ -42,6 +44,8 @@ __all__ = [
     "ADDING",
     "ALTERING",
     "BASE",
+    "CALLBACK_AT",
+    "CALLBACK_OF",
     "CATALOG",
     "CONTAINER_TYPES",
     "EMPTYING",

@@ -24,7 +24,16 @@ SPAWN_LIKE = frozenset({"create_task", "ensure_future"})
 """Names that look like a spawn whatever they are called on; the others are not listed when they are none."""
 
 LOOP_RUNS = frozenset({"run_until_complete"})
-LOOP_DEFERS = frozenset({"call_soon", "call_later", "call_at", "call_soon_threadsafe", "add_signal_handler"})
+CALLBACK_AT = {
+    **dict.fromkeys(("call_soon", "call_soon_threadsafe"), 0),
+    **dict.fromkeys(("call_later", "call_at", "add_signal_handler", "add_reader", "add_writer"), 1),
+}
+"""Methods of an event loop that call a function later: where that stands among the arguments.
+https://docs.python.org/3/library/asyncio-eventloop.html"""
+LOOP_DEFERS = frozenset(CALLBACK_AT)
+CALLBACK_OF = {"signal.signal": 1, "atexit.register": 0, "weakref.finalize": 1, "weakref.ref": 1}
+"""Others that do. https://docs.python.org/3/library/signal.html https://docs.python.org/3/library/atexit.html
+https://docs.python.org/3/library/weakref.html"""
 LOOP_SOON = frozenset({"call_soon", "call_soon_threadsafe"})
 
 LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "trace", "success"})

@@ -51,7 +51,7 @@ STANDARD: dict[str, Entry] = {
     **rows(
         Role.DEFER,
         "https://docs.python.org/3/library/atexit.html https://docs.python.org/3/library/signal.html",
-        "atexit.register signal.signal",
+        "atexit.register signal.signal weakref.finalize",
     ),
     **rows(
         Role.CONTEXT_MANAGER,

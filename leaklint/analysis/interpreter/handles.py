@@ -6,6 +6,7 @@ from leaklint.analysis.interpreter.callbacks import containers_of, is_set_elsewh
 from leaklint.analysis.interpreter.called import Called
 from leaklint.analysis.interpreter.frame import Frame, bind
 from leaklint.analysis.interpreter.state import HANDED, Result, Status, Waiter, Way, holds
+from leaklint.model import code
 from leaklint.model.fate import PathKind
 from leaklint.model.walk import text
 
@@ -44,6 +45,8 @@ def _signalled(called: Called, frame: Frame) -> Result:
                 waiter = Waiter(frozenset({PathKind.CANCELLATION}), is_signal=True)
                 state = bind(state, place, waiter)
                 trail = (*trail, frame.step(called.expr.span, f"its end sets `{text(target)}`"))
+                if isinstance(target, code.Name) and frame.is_foreign(target.id):
+                    state = state.set(HANDED, waiter)  # whoever gave it may wait for it
                 for container, held in containers_of(target, waiter, frame.function):
                     state = bind(state, frame.name_place(container), held)
     return Result(state, trail, None)
