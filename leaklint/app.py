@@ -60,6 +60,11 @@ class Run:
         return tuple(task for outcome in self.checked for task in outcome.tasks)
 
     @property
+    def hidden(self) -> tuple[Reported, ...]:
+        """All calls that leave tasks running without spawning them, by path, line and column."""
+        return tuple(task for outcome in self.checked for task in outcome.hidden)
+
+    @property
     def failures(self) -> tuple[Failed, ...]:
         """The files and directories that could not be looked at."""
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Failed))

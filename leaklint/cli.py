@@ -162,6 +162,7 @@ def why(place: str, **given: Any) -> int:
     """Explain what becomes of the tasks that are spawned on a line.
 
     The verdict comes with all its evidence, also where it is quiet. With a column, only the spawn there is explained.
+    Where none is spawned, a `gather` or other wait is explained that leaves tasks running.
 
     Exits with 0 if a task is spawned there, and with 2 if none is or leaklint could not run.
     """
@@ -177,7 +178,7 @@ def why(place: str, **given: Any) -> int:
     run = _run(request)
     _raise_trouble(request, run)
     path = run.outcomes[0].path if run.outcomes else wanted.path
-    found = spawns_at(run.tasks, wanted)
+    found = spawns_at(run.tasks, wanted) or spawns_at(run.hidden, wanted)
     if not found:
         raise UserError(nowhere(run.tasks, wanted, path))
     look = look_of(request.color)

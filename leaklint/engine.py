@@ -11,7 +11,7 @@ from leaklint.analysis import Analysis, Findings
 from leaklint.catalog import BASE
 from leaklint.model.diagnostic import Checked, Failed, Outcome, Reported, Skipped
 from leaklint.model.facts import ModuleFacts, Unparsable
-from leaklint.model.fate import Fate, Pattern
+from leaklint.model.fate import Fate, Pattern, Task
 from leaklint.policy.config import Settings
 from leaklint.policy.silence import silence
 from leaklint.reading import Text, collect_source, failed, read_program, too_deep
@@ -98,8 +98,13 @@ def decide(facts: ModuleFacts | Unparsable, findings: Findings, settings: Settin
     return Checked(
         path=facts.path,
         diagnostics=tuple(sorted(heard, key=lambda each: each.sort_key)),
-        tasks=tuple(Reported(task, _rules().get(task.pattern or task.fate)) for task in findings.tasks),
+        tasks=tuple(map(_reported, findings.tasks)),
+        hidden=tuple(map(_reported, findings.hidden)),
     )
+
+
+def _reported(task: Task) -> Reported:
+    return Reported(task, _rules().get(task.pattern or task.fate))
 
 
 @cache

@@ -239,6 +239,7 @@ def test_a_loop_that_is_told_to_end_by_who_cancels_the_task() -> None:
         ("for b in a: break\nawait work()", ["onward"]),
         ("for b in a: return\nawait work()", []),
         ("try: return\nfinally: print(a)\nawait work()", []),
+        ("try: return\nexcept OSError: pass\nawait work()", []),
         ("try: raise OSError\nexcept OSError: pass\nawait work()", []),
         ("match a:\n    case 1: return\nawait work()", []),
         ("with anyio.CancelScope(shield=True): await work()", []),
@@ -435,6 +436,12 @@ HELPER = "async def helper():\n    try:\n        await work()\n    except {caugh
 def test_callers_that_go_on(caller: str, how: list[str]) -> None:
     source = HELPER.format(caught="BaseException", handler="return None") + f"async def run():\n    {caller}\n"
     assert found(source) == how
+
+
+@pytest.mark.parametrize(("last", "how"), [("pass", ["loop of caller"]), ("raise OSError", []), ("sys.exit()", [])])
+def test_callers_that_hear_of_it(last: str, how: list[str]) -> None:
+    source = HELPER.format(caught="BaseException", handler="pass") + f"    {last}\n"
+    assert found(source + "async def run():\n    while True:\n        await helper()\n") == how
 
 
 def test_a_caller_of_callers() -> None:

@@ -568,3 +568,27 @@ def test_what_is_said_where_no_spawn_is() -> None:
     assert nowhere(three, Place("a.py", 3, 10), "a.py") == (
         "no task is spawned at column 10 of line 3 of a.py; on this line, one is at columns 1, 11 and 21"
     )
+
+
+def test_a_wait_that_is_no_spawn(leaklint: Leaklint, tmp_path: Path) -> None:
+    source = "import asyncio\n\n\nasync def both(session):\n    await asyncio.gather(session.read(), session.write())\n"
+    (tmp_path / "app.py").write_text(source)
+    assert leaklint("why", "app.py:5") == (
+        0,
+        """\
+app.py:5:11: asyncio.gather(session.read) is a hazard (sibling)
+  The straight path sees to its end, but the failure of another task may leave it running.
+  function: app.both
+  handle: none
+ --> app.py:5:11
+   │
+ 5 │     await asyncio.gather(session.read(), session.write())
+   │     ------^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ called here
+   │     │
+   │     another task of the gather may fail, the task runs on
+   │
+   = rule: LK201 gather-leaves-siblings, on by default
+   = docs: leaklint rule LK201
+""",
+        "",
+    )

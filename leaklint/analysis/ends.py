@@ -34,7 +34,9 @@ class Verdict:
     cause: Step | None = None
     """The other place that is reported for it."""
     by: Wait | None = None
-    """The wait that explains it better."""
+    """The wait that explains it better,"""
+    explains: PathKind | None = None
+    """and for a `hazard` the kind of path that it explains."""
     within: Wait | None = None
     """For a `hazard` by cancellation alone: the wait that is cancelled."""
 

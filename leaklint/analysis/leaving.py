@@ -16,7 +16,7 @@ from leaklint.analysis.tracing import Tracer
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fate import Fate, Pattern, Step, Task
+from leaklint.model.fate import Fate, PathKind, Pattern, Step, Task
 
 
 class Leaving:
@@ -34,10 +34,10 @@ class Leaving:
             return ()
         found: dict[Span, Task] = {}
         for wait, task in self._left_by.get(facts.path, ()):
-            found.setdefault(wait.span, _at_the_wait(task, wait))
+            found.setdefault(wait.span, task)
         for task, verdict in self._concealed(facts):
             if verdict.by is None or verdict.by.span == task.span:
-                found[task.span] = replace(task, cause=None)
+                found[task.span] = replace(task, cause=None, paths=_paths(task, verdict))
         return tuple(sorted(found.values(), key=lambda task: task.span))
 
     def _concealed(self, facts: ModuleFacts) -> Iterator[tuple[Task, Verdict]]:
@@ -56,7 +56,7 @@ class Leaving:
         for module in self._tracer.shared.program.modules:
             for task, verdict in (*self._tracer.inventory(module), *self._concealed(module)):
                 if verdict.by is not None and task.fate.leaks:
-                    found[verdict.by.path].append((verdict.by, task))
+                    found[verdict.by.path].append((verdict.by, _at_the_wait(task, verdict.by, verdict)))
         return found
 
     def _hidden_in(self, function: code.Function) -> list[Spawn]:
@@ -66,9 +66,14 @@ class Leaving:
         return self._hidden[id(function)]
 
 
-def _at_the_wait(task: Task, wait: Wait) -> Task:
+def _at_the_wait(task: Task, wait: Wait, verdict: Verdict) -> Task:
     """A spawned task as what a wait leaves running."""
     spawned = Step(task.path, task.span, "spawned here")
     evidence = (spawned, *(step for step in task.evidence if step.span != wait.span or step.path != wait.path))
     moved = replace(task, path=wait.path, span=wait.span, call=wait.call, function=wait.function)
-    return replace(moved, evidence=evidence, cause=None)
+    return replace(moved, evidence=evidence, cause=None, paths=_paths(task, verdict))
+
+
+def _paths(task: Task, verdict: Verdict) -> tuple[PathKind, ...]:
+    """The kinds of path that the wait explains; all, if it explains none."""
+    return (verdict.explains,) if verdict.explains else task.paths

@@ -47,7 +47,8 @@ class Way(Enum):
     END = "by its end"
     BREAK = "by break"
     CONTINUE = "by continue"
-    LEAVE = "by return or raise"
+    RETURN = "by return"
+    RAISE = "by an error"
     UNSURE = "it depends"
 
 
@@ -138,8 +139,10 @@ class Suspending:
 
     def _step(self, statement: code.Stmt) -> Course:
         match statement:
-            case code.Return(value=value) | code.Raise(value=value):
-                return self.first(value) or Way.LEAVE
+            case code.Return(value=value):
+                return self.first(value) or Way.RETURN
+            case code.Raise(value=value):
+                return self.first(value) or Way.RAISE
             case code.Break():
                 return Way.BREAK
             case code.Continue():
@@ -166,9 +169,9 @@ class Suspending:
                 last = self.course(final)
                 if last is not Way.END:
                     return last
-                return Way.UNSURE if inner is Way.LEAVE and handlers else inner
+                return Way.UNSURE if inner is Way.RAISE and handlers else inner
         if self.leaves(statement):
-            return Way.LEAVE
+            return Way.RAISE
         return self.first(statement) or Way.END
 
     def first(self, root: object) -> Suspension | None:
@@ -178,8 +181,8 @@ class Suspending:
     def _turn(self, course: Course, *, certain: bool) -> Course:
         """The course of a loop, by that of its body."""
         match course:
-            case Way.LEAVE:
-                return Way.LEAVE if certain else Way.UNSURE
+            case Way.RETURN | Way.RAISE:
+                return course if certain else Way.UNSURE
             case Way.END | Way.CONTINUE:
                 return Way.UNSURE if certain else Way.END
             case Way.BREAK:
@@ -200,7 +203,7 @@ class Suspending:
             case code.Continue():
                 return Way.CONTINUE
             case code.Return():
-                return Way.LEAVE
+                return Way.RETURN
         return Way.END
 
     def leaves(self, root: object) -> bool:

@@ -42,10 +42,13 @@ class _Going(NamedTuple):
 def swallowed(facts: ModuleFacts, shared: Shared) -> Iterator[Misuse]:
     """The places in a file that catch a cancellation, after which the task goes on."""
     for function in facts.functions:
-        if function.is_async and function.kind == "function" and not is_exempt(function, shared.kinds):
-            suspending = Suspending(function, shared.kinds)
-            for catch in catches_of(suspending):
-                if not is_meant(catch, suspending) and (going := _after_catch(catch, suspending)):
+        if not function.is_async or function.kind != "function":
+            continue
+        suspending = Suspending(function, shared.kinds)
+        catches = [catch for catch in catches_of(suspending) if not is_meant(catch, suspending)]
+        if catches and not is_exempt(function, shared.kinds):
+            for catch in catches:
+                if going := _onward(catch, catch.around, suspending.way_out(catch.body), suspending, _MOST_CALLERS):
                     yield _misuse(catch, going, Frame(shared, function))
 
 
@@ -64,20 +67,14 @@ def _misuse(catch: Catch, going: _Going, frame: Frame) -> Misuse:
 # -- where it goes on --------------------------------------------------------------------------------------------------
 
 
-def _after_catch(catch: Catch, suspending: Suspending) -> _Going | None:
-    """Where the task goes on after a catch; None if it does not, or if that depends."""
-    way = suspending.way_out(catch.body)
-    return _onward(catch, catch.around, way, suspending, _MOST_CALLERS)
-
-
 def _onward(catch: Catch, around: Chain, way: Way, suspending: Suspending, depth: int) -> _Going | None:
     """Where the task goes on when the innermost of the statements around is left in a way."""
     if any(outer.is_ending for outer in around) or _ends(around, suspending.function):
         return None
     for index, outer in enumerate(around):
-        if way is Way.UNSURE or is_told_of(catch, outer.statement, suspending):
+        if way in (Way.UNSURE, Way.RAISE) or is_told_of(catch, outer.statement, suspending):
             return None
-        if way is Way.LEAVE:
+        if way is Way.RETURN:
             continue
         course, is_round = _out_of(outer, way, suspending)
         if not isinstance(course, Way):
@@ -85,7 +82,8 @@ def _onward(catch: Catch, around: Chain, way: Way, suspending: Suspending, depth
             how = LOOP if in_loop else ONWARD
             return None if catch.is_explicit and how == ONWARD else _Going(how, course, suspending.function)
         way = course
-    return next(_after_return(catch, suspending, depth), None) if way is not Way.UNSURE and depth else None
+    returns = way not in (Way.UNSURE, Way.RAISE)
+    return next(_after_return(catch, suspending, depth), None) if returns and depth else None
 
 
 def _ends(around: Chain, function: code.Function) -> bool:
@@ -102,7 +100,7 @@ def _reaches_loop(around: Chain, way: Way, suspending: Suspending) -> bool:
         course, _ = _out_of(outer, way, blind)
         assert isinstance(course, Way)
         way = Way.END if course is Way.UNSURE else course
-        if way is Way.LEAVE:
+        if way in (Way.RETURN, Way.RAISE):
             return False
     return False
 
@@ -116,7 +114,7 @@ def _after_return(catch: Catch, suspending: Suspending, depth: int) -> Iterator[
         for statement, around in chains(use.caller.body, ()):
             if not any(node is use.node for node in walk(_own(statement), code.Await)):
                 continue
-            way = Way.LEAVE if isinstance(statement, code.Return) else Way.END
+            way = Way.RETURN if isinstance(statement, code.Return) else Way.END
             going = _onward(catch, around, way, caller, depth - 1)
             if going is not None:
                 yield going._replace(through=((use.caller, use.node), *going.through))

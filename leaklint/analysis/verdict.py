@@ -16,7 +16,6 @@ from leaklint.analysis.interpreter.state import (
     Place,
     Status,
     Value,
-    Wait,
     Waiter,
     Way,
     field_owner,
@@ -128,28 +127,33 @@ def _hazard(leaks: list[End], frame: Frame) -> Verdict:
         # whatever may raise may be cancelled as well: said only where nothing but a cancellation leaks
         kinds.discard(PathKind.CANCELLATION)
     paths = tuple(kind for kind in PathKind if kind in kinds)
-    first = min(
-        (end for end in leaks if (end.kind) in kinds),
+    told = _explained(leaks, frame.function)
+    first = told or min(
+        (end for end in leaks if end.kind in kinds),
         key=lambda end: (paths.index(end.kind), end.span),
     )
     evidence = first.trail
     if not evidence or evidence[-1].span != first.span:  # else the last step says it already
         evidence = (*evidence, frame.step(first.span, f"{_LEAVING[first.way]}, the task runs on"))
-    by = _because(leaks, frame.function)
-    within = first.state.left.by if first.state.left and paths == (PathKind.CANCELLATION,) else None
-    return Verdict(Fate.HAZARD, paths, evidence, leaving=_at(first.left_at, evidence), by=by, within=within)
+    verdict = Verdict(Fate.HAZARD, paths, evidence, leaving=_at(first.left_at, evidence))
+    left = first.state.left
+    if told is not None and left is not None:
+        return replace(verdict, by=left.by, explains=left.kind)
+    gathers = (end.ignored for end in leaks if end.ignored and end.ignored.pattern is Pattern.GATHER)
+    within = left.by if left is not None and paths == (PathKind.CANCELLATION,) else None
+    return replace(verdict, by=next(gathers, None), within=within)
 
 
-def _because(leaks: list[End], function: code.Function) -> Wait | None:
-    """The wait which explains that the task is left running: nothing but its own outcome leads out of the function."""
+def _explained(leaks: list[End], function: code.Function) -> End | None:
+    """A way out on which a wait explains that the task runs on: nothing but the outcome of the wait leads there."""
     raises = {node.span for node in walk(function.body, code.Raise)}
     for end in sorted(leaks, key=lambda end: (not end.way.is_straight, end.span)):
         left = end.state.left
         if left is None or left.because is None:
             continue
         if end.way.is_straight or end.way.kind is left.kind or end.span in raises:
-            return left.because
-    return next((end.ignored for end in leaks if end.ignored and end.ignored.pattern is Pattern.GATHER), None)
+            return end
+    return None
 
 
 def _at(span: Span | None, evidence: tuple[Step, ...]) -> Step | None:

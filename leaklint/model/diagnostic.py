@@ -56,6 +56,8 @@ class Checked:
     """Suppressed ones are left out; sorted by `sort_key`."""
     tasks: tuple[Reported, ...]
     """Every spawn of the file, whatever its fate, by line and column."""
+    hidden: tuple[Reported, ...] = ()
+    """The calls that leave tasks running without spawning them, by line and column."""
 
     @property
     def waited_by_hand(self) -> int:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Diagnostic, Reported
-from leaklint.model.fate import Fate, PathKind, Task
+from leaklint.model.fate import EXPLAINED, Fate, PathKind, Pattern, Task
 from leaklint.report.frame import Line, Look, Mark, Piece, draw, place, story, visible, wrapped
 from leaklint.report.paint import FATE_ROLES, paint
 from leaklint.rules import Rule, all_rules, find_rule
@@ -26,6 +26,8 @@ MEANINGS = {
     Fate.KEPT: "It is kept beyond the function that spawns it, but nobody waits for it or cancels it.",
     Fate.HANDED: "It is given to code that is not in view: the receiver must see to its end.",
 }
+WAITS = frozenset(EXPLAINED) | {Pattern.THREAD_FUTURE}
+"""What is told of a call that is no spawn."""
 WAYS_OUT = {
     PathKind.EXCEPTION: "an exception",
     PathKind.EARLY_EXIT: "an early exit",
@@ -64,7 +66,8 @@ def _explain(
     yield from ((Piece(f"  {row}"),) for row in wrapped(meaning, look.width - 2))
     for title, value in _holders(task):
         yield Piece(f"  {title}: ", "strong"), Piece(visible(value))
-    mark = Mark(task.span, "called here" if task.fate is Fate.NOT_A_SPAWN else "spawned here", role)
+    is_spawn = task.fate is not Fate.NOT_A_SPAWN and (task.pattern not in WAITS or task.cause is not None)
+    mark = Mark(task.span, "spawned here" if is_spawn else "called here", role)
     sections = story(task.path, mark, task.evidence, lines_of, numbered=len(task.evidence) > 1)
     is_silenced = rule is not None and (task.path, task.span, rule.code) not in heard
     yield from draw(sections, _remarks(task, rule, is_silenced=is_silenced), look)
