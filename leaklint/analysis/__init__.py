@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leaklint.analysis.cancellation import swallowed
 from leaklint.analysis.interpreter.frame import Shared
 from leaklint.analysis.interpreter.knot import Interpreter
 from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.leaving import Leaving
 from leaklint.analysis.program import Program
 from leaklint.analysis.scopes import misused_scopes
-from leaklint.analysis.swallowing import swallowed
 from leaklint.analysis.tracing import Tracer
 from leaklint.analysis.unclosed import Closing
 from leaklint.catalog import BASE, Catalog
@@ -51,7 +51,7 @@ class Analysis:
 
     def findings(self, facts: ModuleFacts) -> Findings:
         """All that is said of a file."""
-        misuses = [*misused_scopes(facts, self._shared.kinds), *swallowed(facts, self._shared)]
+        misuses = [*misused_scopes(facts, self._shared.kinds), *swallowed(facts, self._shared.kinds)]
         return Findings(
             self.tasks(facts),
             self._leaving.calls(facts),

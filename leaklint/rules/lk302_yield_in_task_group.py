@@ -108,7 +108,6 @@ asyncio.run(main())
 - Context managers are right to do this and are not reported: `@asynccontextmanager`, pytest fixtures,
   `__asynccontextmanager__`, lifespans given to a framework. A generator with another decorator, or that is given away
   uncalled (`Depends(generator)`), may be one and is not reported either.
-- Neither is a generator that nothing in view calls, if it yields once and outside of any loop.
 - `async with aclosing(generator)` closes the generator in the task of the consumer, and so avoids the tasks that run on.
   It does not keep the scope's cancellation from the consumer: such generators are reported, too.
 - A context manager of the project that opens a group is not looked through.

@@ -61,14 +61,7 @@ def is_context_manager(function: code.Function, kinds: Kinds) -> bool:
         return True
     if any(path_of(each) not in _TRANSPARENT for each in function.decorators):
         return True
-    return bool(hooks(function, kinds)) or _is_passed_on(function, kinds) or _may_be_one(function, kinds)
-
-
-def _may_be_one(function: code.Function, kinds: Kinds) -> bool:
-    """Whether a generator has the form of a context manager, and nothing in view says what it is used for."""
-    yields = len(list(walk(function.body, code.Yield)))
-    looped = any(True for loop in walk(function.body, (code.While, code.For)) for _ in walk(loop.body, code.Yield))
-    return yields == 1 and not looped and not any(True for _ in callers_of(function, kinds))
+    return bool(hooks(function, kinds)) or _is_passed_on(function, kinds)
 
 
 def _is_passed_on(function: code.Function, kinds: Kinds) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from leaklint.analysis.cancellation.suspending import Suspending, Suspension
 from leaklint.analysis.kinds import path_of
-from leaklint.analysis.suspending import Suspending, Suspension
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span
 from leaklint.model.walk import text, walk

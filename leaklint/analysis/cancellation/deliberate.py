@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.catching import Catch
+from leaklint.analysis.cancellation.catching import Catch
+from leaklint.analysis.cancellation.suspending import Suspending
 from leaklint.analysis.kinds import Kinds, last_name, path_of
 from leaklint.analysis.resolve import resolved
-from leaklint.analysis.suspending import Suspending
 from leaklint.catalog import LOGGING
 from leaklint.model import code
 from leaklint.model.code import Block, Expr

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from leaklint.analysis.catching import Around, Catch, Chain, catches_of, chains
-from leaklint.analysis.deliberate import is_exempt, is_meant, is_told_of
-from leaklint.analysis.interpreter.frame import Frame, Shared
+from leaklint.analysis.cancellation.catching import Around, Catch, Chain, catches_of, chains
+from leaklint.analysis.cancellation.deliberate import is_exempt, is_meant, is_told_of
+from leaklint.analysis.cancellation.suspending import Course, Suspending, Suspension, Way, is_ending
+from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.resolve import uses
-from leaklint.analysis.suspending import Course, Suspending, Suspension, Way, is_ending
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
@@ -39,29 +39,32 @@ class _Going(NamedTuple):
     """The calls of the functions that it has returned from, the innermost first, with the callers."""
 
 
-def swallowed(facts: ModuleFacts, shared: Shared) -> Iterator[Misuse]:
+def swallowed(facts: ModuleFacts, kinds: Kinds) -> Iterator[Misuse]:
     """The places in a file that catch a cancellation, after which the task goes on."""
     for function in facts.functions:
         if not function.is_async or function.kind != "function":
             continue
-        suspending = Suspending(function, shared.kinds)
+        suspending = Suspending(function, kinds)
         catches = [catch for catch in catches_of(suspending) if not is_meant(catch, suspending)]
-        if catches and not is_exempt(function, shared.kinds):
+        if catches and not is_exempt(function, kinds):
             for catch in catches:
                 if going := _onward(catch, catch.around, suspending.way_out(catch.body), suspending, _MOST_CALLERS):
-                    yield _misuse(catch, going, Frame(shared, function))
+                    yield _misuse(catch, going, function, kinds)
 
 
-def _misuse(catch: Catch, going: _Going, frame: Frame) -> Misuse:
+def _misuse(catch: Catch, going: _Going, function: code.Function, kinds: Kinds) -> Misuse:
     through = tuple(
-        Frame(frame.shared, caller).step(call.span, f"returns to `{caller.name}`, which goes on")
-        for caller, call in going.through
+        _step(caller, call.span, f"returns to `{caller.name}`, which goes on", kinds) for caller, call in going.through
     )
+    first = _step(function, place_of(catch.awaits[0]), "may be cancelled here", kinds)
     last = "and the loop comes round to this" if going.how == LOOP else "and goes on to this"
-    where = Frame(frame.shared, going.function).step(place_of(going.where), last)
-    steps: tuple[Step, ...] = (frame.step(place_of(catch.awaits[0]), "may be cancelled here"), *through, where)
+    steps = (first, *through, _step(going.function, place_of(going.where), last, kinds))
     how = f"{going.how} of caller" if through else going.how
-    return Misuse(Pattern.SWALLOWED, frame.path, catch.span, catch.written, frame.function.qualname, how, steps)
+    return Misuse(Pattern.SWALLOWED, first.path, catch.span, catch.written, function.qualname, how, steps)
+
+
+def _step(function: code.Function, span: Span, message: str, kinds: Kinds) -> Step:
+    return Step(kinds.program.paths[function.qualname], span, message)
 
 
 # -- where it goes on --------------------------------------------------------------------------------------------------
