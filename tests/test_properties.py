@@ -191,6 +191,7 @@ def moved(checked: Checked, line_of: list[int]) -> Checked:
         checked,
         diagnostics=tuple(map(diagnostic, checked.diagnostics)),
         tasks=tuple(replace(entry, task=task(entry.task)) for entry in checked.tasks),
+        hidden=tuple(replace(entry, task=task(entry.task)) for entry in checked.hidden),
     )
 
 

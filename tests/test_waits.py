@@ -236,12 +236,17 @@ def test_every_kind_of_path_has_words(task: Task, kind: PathKind) -> None:
         (
             replace(THREAD, call="self.pool.submit"),
             False,
-            "keep the future and call `.result()` on it, or add a done-callback that reads `future.exception()`",
+            "add a done-callback that reads `future.exception()`, or keep the future and call `.result()` on it",
         ),
         (
             replace(THREAD, call="asyncio.run_coroutine_threadsafe"),
             False,
-            "call `.result()` on it, or use `anyio.from_thread.run()` in a worker thread of AnyIO",
+            "add a done-callback that reads `future.exception()`; or, outside of every event loop, call `.result()` on it",
+        ),
+        (
+            replace(THREAD, call="asyncio.run_coroutine_threadsafe"),
+            True,
+            "await `asyncio.wrap_future()` of it; if the loop is this one, await the coroutine itself",
         ),
     ],
 )

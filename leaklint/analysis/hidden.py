@@ -35,7 +35,7 @@ _NO_COROUTINE = (
 )
 _FOR_FUTURES = (Pattern.WAIT, Pattern.SHIELD)
 """What is mostly given futures: whether something else is one must be known."""
-_LIBRARY = ("asyncio.sleep", "asyncio.to_thread", "asyncio.wait_for", "asyncio.wait")
+_LIBRARY = ("asyncio.sleep", "asyncio.to_thread", "asyncio.wait_for")
 """Coroutine functions. https://docs.python.org/3/library/asyncio-task.html"""
 _DEEPEST = 4
 

@@ -133,8 +133,10 @@ def _message(task: Task) -> str:
 def _advice(subject: Subject, task: Task) -> str:
     scope = words.spawner(subject, task)
     called = task.call.rpartition(".")[2]
+    if called == "run_coroutine_threadsafe" and scope is not None and scope.is_async:
+        return "await `asyncio.wrap_future()` of it; if the loop is this one, await the coroutine itself"
     if called == "run_coroutine_threadsafe":
-        return "call `.result()` on it, or use `anyio.from_thread.run()` in a worker thread of AnyIO"
+        return "add a done-callback that reads `future.exception()`; or, outside of every event loop, call `.result()` on it"
     if scope is not None and scope.is_async:
         return "await it, or use `await anyio.to_thread.run_sync()`, which waits for the thread"
-    return "keep the future and call `.result()` on it, or add a done-callback that reads `future.exception()`"
+    return "add a done-callback that reads `future.exception()`, or keep the future and call `.result()` on it"

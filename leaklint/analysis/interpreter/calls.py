@@ -11,8 +11,6 @@ from leaklint.analysis.interpreter.containers import add, container_method, give
 from leaklint.analysis.interpreter.failing import (
     cannot_fail,
     consumes,
-    is_harmless,
-    is_plain_class,
 )
 from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.interpreter.handles import cancel, handle_method
@@ -44,6 +42,7 @@ from leaklint.analysis.interpreter.state import (
 )
 from leaklint.analysis.interpreter.storing import assign
 from leaklint.analysis.kinds import last_name
+from leaklint.analysis.outcomes import is_harmless, is_plain_class
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import (
     ADDING,

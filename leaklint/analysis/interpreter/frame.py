@@ -30,6 +30,7 @@ from leaklint.analysis.interpreter.state import (
 from leaklint.analysis.interpreter.state import field as field_place
 from leaklint.analysis.interpreter.words import atoms, flowing, handle_words, key_of, named, outcomes_of
 from leaklint.analysis.kinds import Kinds
+from leaklint.analysis.outcomes import Outcomes
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import is_property
 from leaklint.analysis.sites import Site
@@ -77,10 +78,13 @@ class Shared:
     """Those of them that were called again meanwhile."""
     births: dict[tuple[Site, frozenset[tuple[str, bool]]], Exits] = field(default_factory=dict)
     """The exits of functions that return the task, by the site in them and by what is known of their arguments."""
-    harmless: dict[str, bool] = field(default_factory=dict)
-    """By qualified name, whether a function catches whatever it may raise."""
     overflow: bool = False
     """Set when a function had too many states to follow them all."""
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """What the functions of the program can do."""
+        return Outcomes(self.kinds)
 
     @cached_property
     def properties(self) -> frozenset[str]:

@@ -42,7 +42,7 @@ def gather(called: Called, frame: Frame, *, harmless: bool = False) -> Value:
     alone = len(called.args) == 1 and not isinstance(called.expr.args[0], code.Starred)
     if isinstance(called.args[0], Items) and len(called.args) == 1:
         alone = len(called.args[0].values) == 1
-    if not (alone or harmless) and _is_false(called.option("return_exceptions")):
+    if not (alone or harmless) and not returns_exceptions(called.expr):
         leaves |= {PathKind.SIBLING}
         by = wait_of(Pattern.GATHER, called, frame)
     return Waiter(leaves, by=by)
@@ -53,8 +53,10 @@ def wait_of(pattern: Pattern, called: Called, frame: Frame) -> Wait:
     return Wait(pattern, frame.path, frame.function.qualname, called.expr.span, text(called.expr.func))
 
 
-def _is_false(option: Expr | None) -> bool:
-    return option is None or (isinstance(option, code.Constant) and not option.value)
+def returns_exceptions(gather: code.Call) -> bool:
+    """Whether a `gather` gives the errors of its members as results; an option that is not constant may say so."""
+    option = next((keyword.value for keyword in gather.keywords if keyword.name == "return_exceptions"), None)
+    return option is not None and not (isinstance(option, code.Constant) and not option.value)
 
 
 def wait(called: Called, frame: Frame) -> Value:

@@ -1,17 +1,28 @@
-"""Calls that start the followed task without being spawns, and the members of a `gather` that cannot fail."""
+"""Calls that start the followed task without being spawns, and whether one member of a `gather` can outlive another."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from leaklint.analysis.hidden import coroutines_of
 from leaklint.analysis.interpreter import library
 from leaklint.analysis.interpreter.called import Called
-from leaklint.analysis.interpreter.failing import is_one_of_many, never_raises
+from leaklint.analysis.interpreter.failing import is_one_of_many
 from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.interpreter.state import HANDLE, Value
-from leaklint.analysis.resolve import resolved
 from leaklint.catalog import Role
 from leaklint.model import code
+from leaklint.model.code import Expr
 from leaklint.model.fate import Pattern
+
+
+class _Member(NamedTuple):
+    """What is known of one member of a `gather`, or of many that are alike."""
+
+    raises: bool
+    suspends: bool
+    is_many: bool
 
 
 def started(called: Called, frame: Frame) -> Value | None:
@@ -19,7 +30,7 @@ def started(called: Called, frame: Frame) -> Value | None:
     site = frame.site
     match site.spawn.pattern if site is not None and site.source is None else None:
         case Pattern.GATHER:
-            return library.gather(called, frame, harmless=_are_harmless(called, frame))
+            return library.gather(called, frame, harmless=not _outlives(list(_members(called.expr, frame))))
         case Pattern.WAIT:
             return library.wait(called, frame)
         case Pattern.SHIELD:
@@ -33,27 +44,41 @@ def is_harmless_alike(called: Called, frame: Frame) -> bool:
     """Whether what is gathered is one container, in which all tasks run one coroutine function that cannot fail."""
     site = frame.site
     inner = site.spawn.spawned_call if site is not None and site.source is None else None
-    return (
-        len(called.args) == 1
-        and isinstance(inner, code.Call)
-        and not is_one_of_many(frame.function)
-        and _fails_not(inner, frame)
-    )
+    if len(called.args) != 1 or not isinstance(inner, code.Call) or is_one_of_many(frame.function):
+        return False
+    raises, _ = frame.shared.outcomes.coroutine(inner, frame.function)
+    return not raises
 
 
-def _are_harmless(called: Called, frame: Frame) -> bool:
-    """Whether every coroutine that a call is given is of a function that cannot fail."""
-    made = [coroutines_of(arg, frame.function, frame.shared.kinds) for arg in called.expr.args]
-    return all(coroutines and all(_fails_not(each, frame) for each in coroutines) for coroutines in made)
+def _outlives(members: list[_Member]) -> bool:
+    """Whether one member can fail while another is suspended."""
+    failing = [index for index, member in enumerate(members) if member.raises]
+    suspended = [index for index, member in enumerate(members) if member.suspends]
+    return any(one != other or members[one].is_many for one in failing for other in suspended)
 
 
-def _fails_not(coroutine: code.Call, frame: Frame) -> bool:
-    """Whether a coroutine is of a function that plainly raises nothing: of the library, or of the program."""
-    kinds, func = frame.shared.kinds, coroutine.func
-    of_library = kinds.role_of_kind(kinds.of_receiver(func, frame.function)), kinds.role_of_callee(func, frame.function)
-    if Role.HARMLESS in of_library:
-        return True
-    if isinstance(func, code.Attribute) and func.attr == "wait" and not coroutine.args:
-        return resolved(func, frame.function, kinds) is None  # that of an event or a process
-    function = resolved(coroutine.func, frame.function, frame.shared.kinds)
-    return function is not None and never_raises(function, frame)
+def _members(call: code.Call, frame: Frame) -> Iterator[_Member]:
+    for argument in call.args:
+        is_many = isinstance(argument, code.Starred)
+        inner = _gathered(argument, frame)
+        if inner is not None:
+            found = list(_members(inner, frame))
+            returned = library.returns_exceptions(inner)
+            fails = not returned and any(member.raises for member in found)
+            yield _Member(fails, any(member.suspends for member in found), is_many=False)
+            continue
+        made = coroutines_of(argument, frame.function, frame.shared.kinds)
+        for coroutine in made:
+            yield _Member(*frame.shared.outcomes.coroutine(coroutine, frame.function), is_many)
+        if not made:
+            yield _Member(raises=True, suspends=True, is_many=is_many)
+
+
+def _gathered(argument: Expr, frame: Frame) -> code.Call | None:
+    """The `gather` that a member is, also under a name."""
+    if isinstance(argument, code.Name):
+        bound = [binding.expr for binding in frame.shared.kinds.bindings(frame.function).get(argument.id, ())]
+        argument = bound[0] if len(bound) == 1 else argument
+    if isinstance(argument, code.Call) and frame.role(argument.func) is Role.GATHER:
+        return argument
+    return None
