@@ -241,7 +241,10 @@ def test_every_kind_of_path_has_words(task: Task, kind: PathKind) -> None:
         (
             replace(THREAD, call="asyncio.run_coroutine_threadsafe"),
             False,
-            "add a done-callback that reads `future.exception()`; or, outside of every event loop, call `.result()` on it",
+            (
+                "add a done-callback that reads `future.exception()`; "
+                "or, outside of every event loop, call `.result()` on it"
+            ),
         ),
         (
             replace(THREAD, call="asyncio.run_coroutine_threadsafe"),
