@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from leaklint.model import code
+from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
+from leaklint.model.fate import Step
 from leaklint.model.walk import walk
 
 _ENTERING = {"enter_async_context", "enter_context", "push_async_exit"}
@@ -111,6 +113,10 @@ class Program:
                 return scope.owner
             scope = self.enclosing(scope)
         return None
+
+    def step(self, function: code.Function, span: Span, message: str) -> Step:
+        """A step of the evidence, at a place in a function."""
+        return Step(self.paths[function.qualname], span, message)
 
     def enclosing(self, function: code.Function) -> code.Function | None:
         parent = function.qualname.rpartition(".")[0]

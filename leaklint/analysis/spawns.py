@@ -154,7 +154,7 @@ def _passed_on(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn 
     if in_context or made.sort is Sort.GROUPED:
         return Spawn(call, function, made.sort, likely=made.likely, started=made.spawned_call)
     if (signal := _signal_of(made.spawned_call, function, kinds)) is not None:
-        why = _step(call, function, f"its end sets `{text(signal)}`, which others may wait for", kinds)
+        why = kinds.program.step(function, call.span, f"its end sets `{text(signal)}`, which others may wait for")
         return Spawn(call, function, Sort.HANDED, made.likely, (why,), made.spawned_call)
     return Spawn(call, function, Sort.DROPPED, made.likely, started=made.spawned_call, pattern=Pattern.CALLBACK)
 
@@ -261,7 +261,7 @@ def _by_role(role: Role, call: code.Call, function: code.Function, kinds: Kinds)
             return _kept(call, _receiver(call.func), function, kinds)
         case Role.SPAWN_DROPPED if call.args and _starts(call.args[0], function, kinds):
             why = f"`{last_name(call.func)}` calls it later and throws its task away"
-            return Spawn(call, function, Sort.DROPPED, evidence=(_step(call, function, why, kinds),))
+            return Spawn(call, function, Sort.DROPPED, evidence=(kinds.program.step(function, call.span, why),))
     return None
 
 
@@ -277,12 +277,12 @@ def _owned(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | No
 
 def _kept(call: code.Call, keeper: Expr, function: code.Function, kinds: Kinds) -> Spawn:
     """A task that an object of its library keeps; the program may cancel it through that object."""
-    why = _step(call, function, f"`{text(keeper)}` keeps it and does not wait for it", kinds)
+    why = kinds.program.step(function, call.span, f"`{text(keeper)}` keeps it and does not wait for it")
     words = [last_name(keeper), *(f"{path_of(keeper)}.{end}" for end in _ENDS)]
     for canceller in (scope for word in words for scope in kinds.program.mentioning(word, function.qualname)):
         for other in walk(canceller.body, code.Call):
             if last_name(other.func) in _ENDS and last_name(_receiver(other.func)) == last_name(keeper):
-                end = _step(other, canceller, f"`{canceller.name}` ends it, and does not wait", kinds)
+                end = kinds.program.step(canceller, other.span, f"`{canceller.name}` ends it, and does not wait")
                 return Spawn(call, function, Sort.CANCELLED, evidence=(why, end), started=keeper)
     return Spawn(call, function, Sort.KEPT, evidence=(why,), started=keeper)
 
@@ -293,11 +293,7 @@ def _handed(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | N
     if spawn.spawned_call is None or not _is_coroutine(spawn.spawned_call, function, kinds):
         return None
     why = f"passed to `{text(call.func)}`, whose definition is not in view"
-    return Spawn(call, function, Sort.HANDED, evidence=(_step(call, function, why, kinds),))
-
-
-def _step(call: code.Call, function: code.Function, message: str, kinds: Kinds) -> Step:
-    return Step(kinds.program.paths[function.qualname], call.span, message)
+    return Spawn(call, function, Sort.HANDED, evidence=(kinds.program.step(function, call.span, why),))
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------------

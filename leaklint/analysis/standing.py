@@ -83,7 +83,7 @@ def _standing(function: code.Function, node: Expr, seen: Seen, kinds: Kinds, dep
     if not callers or callers[0] is None or None in callers:
         return None
     use = every.found[0]
-    calls = _step(use.caller, use.node.span, f"{_named(use.caller)} calls `{function.name}`", kinds)
+    calls = kinds.program.step(use.caller, use.node.span, f"{_named(use.caller)} calls `{function.name}`")
     first = callers[0]
     standing = Standing("led", first.standing.by) if first.pattern is Pattern.CALLBACK else first.standing
     return first._replace(standing=standing, steps=(*first.steps, calls))
@@ -94,7 +94,7 @@ def _standing(function: code.Function, node: Expr, seen: Seen, kinds: Kinds, dep
 
 def _deferred(spawn: Spawn, kinds: Kinds) -> Place:
     message = f"`{spawn.called}` spawns it later and throws its handle away"
-    step = _step(spawn.function, spawn.call.span, message, kinds)
+    step = kinds.program.step(spawn.function, spawn.call.span, message)
     return Place(Pattern.CALLBACK, Standing("deferred", f"`{spawn.called}`"), (step,))
 
 
@@ -116,7 +116,7 @@ def _callback(function: code.Function, node: Expr, kinds: Kinds) -> Place | None
 
 def _called(by: str, function: code.Function, where: code.Function, span: Span, kinds: Kinds) -> Place:
     back = " back" if by.startswith("`") else ""
-    step = _step(where, span, f"{by} calls {_named(function)}{back}", kinds)
+    step = kinds.program.step(where, span, f"{by} calls {_named(function)}{back}")
     return Place(Pattern.CALLBACK, Standing("called", by), (step,))
 
 
@@ -172,7 +172,7 @@ def _constructor(function: code.Function, node: Expr, kinds: Kinds) -> Place | N
         how, message = "property", f"`{function.name}` runs where an attribute is used, and cannot wait"
     else:
         return None
-    step = _step(function, function.span, message, kinds)
+    step = kinds.program.step(function, function.span, message)
     return Place(Pattern.CONSTRUCTOR, Standing(how, function.name), (step,))
 
 
@@ -209,7 +209,3 @@ def _runs(call: code.Call, module: code.Function, kinds: Kinds) -> bool:
 
 def _named(function: code.Function) -> str:
     return "the lambda" if function.kind == "lambda" else f"`{function.name}`"
-
-
-def _step(function: code.Function, span: Span, message: str, kinds: Kinds) -> Step:
-    return Step(kinds.program.paths[function.qualname], span, message)

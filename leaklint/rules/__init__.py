@@ -68,6 +68,10 @@ class Subject:
         """The tasks, hidden ones included, with one of these patterns."""
         return (task for task in (*self.tasks, *self.hidden) if task.pattern in patterns)
 
+    def misused(self, patterns: AbstractSet[Pattern]) -> Iterator[Misuse]:
+        """The misuses with one of these patterns."""
+        return (misuse for misuse in self.misuses if misuse.pattern in patterns)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

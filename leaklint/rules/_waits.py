@@ -10,6 +10,16 @@ from leaklint.model.fate import Fate, PathKind, Task
 from leaklint.rules import Subject
 from leaklint.rules import _wording as words
 
+WHEN = {
+    PathKind.EXCEPTION: "an exception is raised{}",
+    PathKind.EARLY_EXIT: "the function is left early{}",
+    PathKind.TIMEOUT: "the time limit{} strikes",
+    PathKind.SIBLING: "another awaitable of the gather{} fails first",
+    PathKind.PARTIAL_WAIT: "the wait{} returns without it",
+    PathKind.CANCELLATION: "the function is cancelled{}",
+}
+"""What leaves the task running, by the kind of path; with `{}` where the line is to be named."""
+
 
 def about(task: Task, *, code: str, name: str, message: str, advice: str) -> Diagnostic:
     """A warning about a wait, at its call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leaklint.model.code import Function
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Task
+from leaklint.model.fate import Misuse, Task
 from leaklint.rules import Subject
 
 GROUP = "`anyio.create_task_group()`, or `asyncio.TaskGroup()` on Python 3.11+"
@@ -68,4 +68,19 @@ def about(task: Task, *, code: str, name: str, level: Level, message: str, advic
         label="spawned here",
         help=f"{advice}{guess}",
         evidence=task.evidence,
+    )
+
+
+def misused(misuse: Misuse, *, code: str, name: str, level: Level, message: str, label: str, advice: str) -> Diagnostic:
+    """A diagnostic about a misuse, at its place."""
+    return Diagnostic(
+        path=misuse.path,
+        span=misuse.span,
+        code=code,
+        name=name,
+        level=level,
+        message=message,
+        label=label,
+        help=advice,
+        evidence=misuse.evidence,
     )

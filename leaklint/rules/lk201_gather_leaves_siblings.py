@@ -127,14 +127,7 @@ DEFAULT = True
 FATES: frozenset[Fate] = frozenset()
 PATTERNS = frozenset({Pattern.GATHER})
 
-WHEN = {
-    PathKind.EXCEPTION: "an exception is raised{}",
-    PathKind.EARLY_EXIT: "the function is left early{}",
-    PathKind.TIMEOUT: "the time limit{} strikes",
-    PathKind.SIBLING: "another of its awaitables fails first",
-    PathKind.PARTIAL_WAIT: "the wait{} returns without it",
-    PathKind.CANCELLATION: "the function is cancelled{}",
-}
+WHEN = {**_waits.WHEN, PathKind.SIBLING: "another of its awaitables fails first"}
 GROUP = f"run them in a task group, which cancels the others and waits for them ({words.GROUP})"
 
 

@@ -124,12 +124,9 @@ FATES: frozenset[Fate] = frozenset()
 PATTERNS = frozenset({Pattern.WAIT})
 
 WHEN = {
-    PathKind.EXCEPTION: "an exception is raised{}",
-    PathKind.EARLY_EXIT: "the function is left early{}",
+    **_waits.WHEN,
     PathKind.TIMEOUT: "its time limit strikes",
-    PathKind.SIBLING: "another awaitable of the gather{} fails first",
     PathKind.PARTIAL_WAIT: "it returns with tasks pending",
-    PathKind.CANCELLATION: "the function is cancelled{}",
 }
 END = "for each pending task, cancel it, and `await asyncio.gather(*pending, return_exceptions=True)`"
 

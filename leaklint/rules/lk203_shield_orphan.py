@@ -97,7 +97,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.model.diagnostic import Diagnostic, Level
-from leaklint.model.fate import Fate, PathKind, Pattern, Task
+from leaklint.model.fate import Fate, Pattern, Task
 from leaklint.rules import Subject, _waits
 from leaklint.rules import _wording as words
 
@@ -108,20 +108,11 @@ DEFAULT = True
 FATES: frozenset[Fate] = frozenset()
 PATTERNS = frozenset({Pattern.SHIELD})
 
-WHEN = {
-    PathKind.EXCEPTION: "an exception is raised{}",
-    PathKind.EARLY_EXIT: "the function is left early{}",
-    PathKind.TIMEOUT: "the time limit{} strikes",
-    PathKind.SIBLING: "another awaitable of the gather{} fails first",
-    PathKind.PARTIAL_WAIT: "the wait{} returns without it",
-    PathKind.CANCELLATION: "the function is cancelled{}",
-}
-
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every shield whose task nobody else holds."""
     for task in subject.with_pattern(PATTERNS):
-        message = _waits.leaves(subject, task, WHEN)
+        message = _waits.leaves(subject, task, _waits.WHEN)
         yield _waits.about(task, code=CODE, name=NAME, message=message, advice=_advice(subject, task))
 
 

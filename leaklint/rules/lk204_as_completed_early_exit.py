@@ -124,12 +124,11 @@ FATES: frozenset[Fate] = frozenset()
 PATTERNS = frozenset({Pattern.AS_COMPLETED})
 
 WHEN = {
+    **_waits.WHEN,
     PathKind.EXCEPTION: "an exception is raised{} before its end",
     PathKind.EARLY_EXIT: "it is left early{}",
-    PathKind.TIMEOUT: "the time limit{} strikes",
     PathKind.SIBLING: "another of its awaitables fails first",
     PathKind.PARTIAL_WAIT: "it is left{} before its end",
-    PathKind.CANCELLATION: "the function is cancelled{}",
 }
 
 

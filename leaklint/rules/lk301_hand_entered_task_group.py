@@ -149,19 +149,16 @@ _HOW = {
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every group or scope that is entered by hand and left elsewhere, or never."""
-    for misuse in subject.misuses:
-        if misuse.pattern in PATTERNS:
-            yield Diagnostic(
-                path=misuse.path,
-                span=misuse.span,
-                code=CODE,
-                name=NAME,
-                level=LEVEL,
-                message=_message(misuse),
-                label="entered here",
-                help=_advice(misuse),
-                evidence=misuse.evidence,
-            )
+    for misuse in subject.misused(PATTERNS):
+        yield words.misused(
+            misuse,
+            code=CODE,
+            name=NAME,
+            level=LEVEL,
+            message=_message(misuse),
+            label="entered here",
+            advice=_advice(misuse),
+        )
 
 
 def _message(misuse: Misuse) -> str:

@@ -142,19 +142,16 @@ _GROUP = "task group"
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every group or scope in which a generator yields that is no context manager."""
-    for misuse in subject.misuses:
-        if misuse.pattern in PATTERNS:
-            yield Diagnostic(
-                path=misuse.path,
-                span=misuse.span,
-                code=CODE,
-                name=NAME,
-                level=LEVEL,
-                message=_message(misuse),
-                label="yielded here",
-                help=_advice(misuse),
-                evidence=misuse.evidence,
-            )
+    for misuse in subject.misused(PATTERNS):
+        yield words.misused(
+            misuse,
+            code=CODE,
+            name=NAME,
+            level=LEVEL,
+            message=_message(misuse),
+            label="yielded here",
+            advice=_advice(misuse),
+        )
 
 
 def _message(misuse: Misuse) -> str:

@@ -95,17 +95,14 @@ PATTERNS = frozenset({Pattern.USED_AFTER_EXIT})
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every spawn into a group that has been left."""
-    for misuse in subject.misuses:
-        if misuse.pattern in PATTERNS:
-            call = words.quoted(f"{misuse.source}.{misuse.how}")
-            yield Diagnostic(
-                path=misuse.path,
-                span=misuse.span,
-                code=CODE,
-                name=NAME,
-                level=LEVEL,
-                message=f"{call} spawns into a group that has been left: it raises `RuntimeError`, and nothing runs",
-                label="spawned here",
-                help="spawn it before the block ends, or in a group of its own",
-                evidence=misuse.evidence,
-            )
+    for misuse in subject.misused(PATTERNS):
+        call = words.quoted(f"{misuse.source}.{misuse.how}")
+        yield words.misused(
+            misuse,
+            code=CODE,
+            name=NAME,
+            level=LEVEL,
+            message=f"{call} spawns into a group that has been left: it raises `RuntimeError`, and nothing runs",
+            label="spawned here",
+            advice="spawn it before the block ends, or in a group of its own",
+        )

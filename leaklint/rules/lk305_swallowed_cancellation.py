@@ -129,19 +129,16 @@ PATTERNS = frozenset({Pattern.SWALLOWED})
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Yield one diagnostic for every handler after which a cancelled task goes on."""
-    for misuse in subject.misuses:
-        if misuse.pattern in PATTERNS:
-            yield Diagnostic(
-                path=misuse.path,
-                span=misuse.span,
-                code=CODE,
-                name=NAME,
-                level=LEVEL,
-                message=f"{words.quoted(misuse.source)} swallows the cancellation of this task, and {_going(misuse)}",
-                label="caught here",
-                help=_advice(misuse),
-                evidence=misuse.evidence,
-            )
+    for misuse in subject.misused(PATTERNS):
+        yield words.misused(
+            misuse,
+            code=CODE,
+            name=NAME,
+            level=LEVEL,
+            message=f"{words.quoted(misuse.source)} swallows the cancellation of this task, and {_going(misuse)}",
+            label="caught here",
+            advice=_advice(misuse),
+        )
 
 
 def _going(misuse: Misuse) -> str:

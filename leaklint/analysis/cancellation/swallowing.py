@@ -18,7 +18,7 @@ from leaklint.analysis.resolve import uses
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fate import Misuse, Pattern, Step
+from leaklint.model.fate import Misuse, Pattern
 from leaklint.model.walk import walk
 
 LOOP = "loop"
@@ -53,18 +53,13 @@ def swallowed(facts: ModuleFacts, kinds: Kinds) -> Iterator[Misuse]:
 
 
 def _misuse(catch: Catch, going: _Going, function: code.Function, kinds: Kinds) -> Misuse:
-    through = tuple(
-        _step(caller, call.span, f"returns to `{caller.name}`, which goes on", kinds) for caller, call in going.through
-    )
-    first = _step(function, place_of(catch.awaits[0]), "may be cancelled here", kinds)
+    step = kinds.program.step
+    through = (step(f, call.span, f"returns to `{f.name}`, which goes on") for f, call in going.through)
+    first = step(function, place_of(catch.awaits[0]), "may be cancelled here")
     last = "and the loop comes round to this" if going.how == LOOP else "and goes on to this"
-    steps = (first, *through, _step(going.function, place_of(going.where), last, kinds))
-    how = f"{going.how} of caller" if through else going.how
+    steps = (first, *through, step(going.function, place_of(going.where), last))
+    how = f"{going.how} of caller" if going.through else going.how
     return Misuse(Pattern.SWALLOWED, first.path, catch.span, catch.written, function.qualname, how, steps)
-
-
-def _step(function: code.Function, span: Span, message: str, kinds: Kinds) -> Step:
-    return Step(kinds.program.paths[function.qualname], span, message)
 
 
 # -- where it goes on --------------------------------------------------------------------------------------------------

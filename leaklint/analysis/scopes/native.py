@@ -8,7 +8,7 @@ from typing import NamedTuple
 from leaklint.analysis.kinds import Kinds, last_name, path_of
 from leaklint.analysis.resolve import plain, resolved
 from leaklint.model import code
-from leaklint.model.code import Expr, Span
+from leaklint.model.code import Expr
 from leaklint.model.fate import Standing, Step
 from leaklint.model.walk import text, walk
 
@@ -68,7 +68,7 @@ def _entered(item: code.Item, function: code.Function, kinds: Kinds) -> Scope | 
     how = "scope" if path not in _GROUPS else "group" if is_named else "unnamed"
     message = f"the {'cancel scope' if how == 'scope' else 'group'} is entered around it"
     by = text(name if how == "group" else item.context)
-    return Scope(Standing(how, by), _step(function, item.context.span, message, kinds))
+    return Scope(Standing(how, by), kinds.program.step(function, item.context.span, message))
 
 
 def _made(context: Expr, function: code.Function, kinds: Kinds) -> Expr:
@@ -128,8 +128,6 @@ def _started(call: code.Call, function: code.Function, caller: code.Function, ki
     if last_name(call.func) not in _STARTS or kinds.of_receiver(call.func, caller) not in _GROUPS:
         return None
     group = text(call.func).rpartition(".")[0]
-    return Scope(Standing("child", group), _step(caller, call.span, f"`{function.name}` runs in the group", kinds))
-
-
-def _step(function: code.Function, span: Span, message: str, kinds: Kinds) -> Step:
-    return Step(kinds.program.paths[function.qualname], span, message)
+    return Scope(
+        Standing("child", group), kinds.program.step(caller, call.span, f"`{function.name}` runs in the group")
+    )
