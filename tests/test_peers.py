@@ -20,7 +20,7 @@ from leaklint.policy.peers import Waiver, waivers
 from leaklint.rules import find_rule
 
 ROOT = Path(__file__).parent.parent
-LOST = frozenset({"LK101", "LK206", "LK207"})
+LOST = frozenset({"LK101", "LK206", "LK207", "LK304"})
 """What leaklint says of a task that is lost."""
 YIELDS, SWALLOWS = frozenset({"LK302"}), frozenset({"LK305"})
 
@@ -361,6 +361,8 @@ SAMPLES = {
     "RUF006 ASYNC300": """\
 import asyncio
 
+import anyio
+
 
 class Poller:
     def __init__(self):
@@ -375,6 +377,11 @@ async def poll():
 
 def start():
     asyncio.create_task(poll())  # HERE
+
+
+async def scoped():
+    with anyio.move_on_after(1):
+        asyncio.create_task(poll())  # HERE
 """,
     "ASYNC101 ASYNC119": """\
 import anyio

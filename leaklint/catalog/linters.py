@@ -21,8 +21,8 @@ class Peer(NamedTuple):
     doc: str
 
 
-_TASK_IS_LOST = ("LK101", "LK206", "LK207")
-"""Where the lost task is spawned in a callback or a constructor, leaklint says that instead."""
+_TASK_IS_LOST = ("LK101", "LK206", "LK207", "LK304")
+"""Where the lost task is spawned in a callback, a constructor or a scope of AnyIO, leaklint says that instead."""
 
 PEERS: tuple[Peer, ...] = (
     Peer(

@@ -69,7 +69,10 @@ Where the scope is only a time-out, open a group inside of it: the time-out canc
 - [AnyIO: cancellation and timeouts](https://anyio.readthedocs.io/en/stable/cancellation.html)
 - [AnyIO: creating and managing tasks](https://anyio.readthedocs.io/en/stable/tasks.html)
 - [trio: cancellation](https://trio.readthedocs.io/en/stable/reference-core.html#cancellation-and-timeouts)
-- Peers: none.
+- Peers: none for the scope. For a task that nothing keeps, whatever is around it:
+  [ruff RUF006](https://docs.astral.sh/ruff/rules/asyncio-dangling-task/),
+  [flake8-async ASYNC300](https://flake8-async.readthedocs.io/en/latest/rules.html#async300),
+  [Sonar S7502](https://rules.sonarsource.com/python/RSPEC-7502/)
 """
 
 from __future__ import annotations
