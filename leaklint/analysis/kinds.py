@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from leaklint.analysis.program import Program
-from leaklint.catalog import BASE, CONTAINER_TYPES, LOOP_SPAWNS, Catalog, Role
+from leaklint.catalog import BASE, CONTAINER_TYPES, LOOP_SPAWNS, SYNCHRONISATION, Catalog, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import walk
@@ -255,7 +255,7 @@ class Kinds:
                 return self.annotated(args[0]) or self._of(args[-1], function, depth + 1)
             if kind := self.catalog.type_of(func.path):
                 return kind
-            if role in _TYPES or func.path in CONTAINER_TYPES:
+            if role in _TYPES or func.path in CONTAINER_TYPES or func.path in SYNCHRONISATION:
                 return func.path
             if func.path in self.program.classes:
                 return func.path

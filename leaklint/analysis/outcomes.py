@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from leaklint.analysis.kinds import Kinds, last_name, path_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import resolved
-from leaklint.catalog import BASE, HARMLESS_METHODS, LOGGING, LOOP_DEFERS, Role
+from leaklint.catalog import BASE, HARMLESS_METHODS, LOGGING, LOOP_DEFERS, SYNCHRONISATION, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import walk
@@ -65,7 +65,9 @@ class Outcomes:
     # -- raising -------------------------------------------------------------------------------------------------
 
     def _may_raise(self, function: code.Function) -> bool:
-        return any(self._raising(node, function) for node in _unguarded(function.body))
+        nodes = list(_unguarded(function.body))
+        awaited = {id(node.value) for node in nodes if isinstance(node, code.Await)}
+        return any(self._raising(node, function) for node in nodes if id(node) not in awaited)
 
     def _raising(self, node: object, function: code.Function) -> bool:
         match node:
@@ -99,13 +101,13 @@ class Outcomes:
 
     def _is_harmless_coroutine(self, call: code.Call, caller: code.Function) -> bool:
         """Whether a call is of a method of an event, a lock or a queue, or waits for an event or a process."""
-        if self._kinds.role_of_kind(self._kinds.of_receiver(call.func, caller)) is Role.HARMLESS:
+        if self._kinds.of_receiver(call.func, caller) in SYNCHRONISATION:
             return True
         is_wait = isinstance(call.func, code.Attribute) and call.func.attr == "wait" and not call.args
         return is_wait and resolved(call.func, caller, self._kinds) is None
 
     def _is_lock(self, context: Expr, function: code.Function) -> bool:
-        return self._kinds.role_of_kind(self._kinds.of(context, function)) is Role.HARMLESS
+        return self._kinds.of(context, function) in SYNCHRONISATION
 
     # -- suspending ----------------------------------------------------------------------------------------------
 

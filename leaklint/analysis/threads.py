@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from leaklint.analysis.kinds import Kinds, last_name
 from leaklint.analysis.spawns import Sort, Spawn
-from leaklint.catalog import Role
+from leaklint.catalog import SYNCHRONISATION, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import Pattern
@@ -39,7 +39,7 @@ def _cannot_fail(started: Expr, function: code.Function, kinds: Kinds) -> bool:
     """Whether it is a method of an event, a lock or a queue of asyncio: nobody needs to hear of its end."""
     if not isinstance(started, code.Call):
         return False
-    return kinds.role_of_kind(kinds.of_receiver(started.func, function)) is Role.HARMLESS
+    return kinds.of_receiver(started.func, function) in SYNCHRONISATION
 
 
 def _is_waited_for(call: code.Call, function: code.Function) -> bool:

@@ -34,6 +34,7 @@ from leaklint.catalog.methods import (
     SETTING,
     SPAWN_LIKE,
     SPAWN_WORDS,
+    SYNCHRONISATION,
     TASK_METHODS,
     VIEWING,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "SETTING",
     "SPAWN_LIKE",
     "SPAWN_WORDS",
+    "SYNCHRONISATION",
     "TASK_METHODS",
     "TYPES",
     "VIEWING",

@@ -72,6 +72,13 @@ CONTAINER_TYPES = frozenset(
     collections.defaultdict collections.OrderedDict weakref.WeakSet weakref.WeakValueDictionary""".split()
 )
 
+SYNCHRONISATION = frozenset(
+    f"asyncio.{name}"
+    for name in "Event Lock Semaphore BoundedSemaphore Condition Queue LifoQueue PriorityQueue".split()
+)
+"""What the coroutines of one program tell one another with; their methods cannot sensibly fail.
+https://docs.python.org/3/library/asyncio-sync.html"""
+
 TASK_METHODS = frozenset(
     """add_done_callback cancel cancelled cancelling done exception get_context get_coro get_loop get_name get_stack
     print_stack remove_done_callback result set_exception set_name set_result uncancel __await__ __iter__""".split()

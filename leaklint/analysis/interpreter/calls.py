@@ -16,7 +16,7 @@ from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.interpreter.handles import cancel, handle_method
 from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant, known_arguments
 from leaklint.analysis.interpreter.objects import owner_method, record
-from leaklint.analysis.interpreter.starting import is_harmless_alike, started
+from leaklint.analysis.interpreter.starting import is_harmless_gather, started
 from leaklint.analysis.interpreter.state import (
     DEFERRED,
     ESCAPED,
@@ -143,7 +143,7 @@ def _library(role: Role, called: Called, frame: Frame) -> list[Result]:
         return _spawn(called, frame)
     match role:
         case Role.GATHER if held is not None:
-            return called.result(library.gather(called, frame, harmless=is_harmless_alike(called, frame)))
+            return called.result(library.gather(called, frame, harmless=is_harmless_gather(called, frame)))
         case Role.GATHER:
             # coroutines that share variables with this function may wait for the task
             return called.result(next((value for value in called.values if isinstance(value, Coroutine)), None))

@@ -30,7 +30,7 @@ def started(called: Called, frame: Frame) -> Value | None:
     site = frame.site
     match site.spawn.pattern if site is not None and site.source is None else None:
         case Pattern.GATHER:
-            return library.gather(called, frame, harmless=not _outlives(list(_members(called.expr, frame))))
+            return library.gather(called, frame, harmless=is_harmless_gather(called, frame))
         case Pattern.WAIT:
             return library.wait(called, frame)
         case Pattern.SHIELD:
@@ -40,7 +40,12 @@ def started(called: Called, frame: Frame) -> Value | None:
     return None
 
 
-def is_harmless_alike(called: Called, frame: Frame) -> bool:
+def is_harmless_gather(called: Called, frame: Frame) -> bool:
+    """Whether no member of a `gather` can fail while another is suspended."""
+    return _are_harmless_alike(called, frame) or not _outlives(list(_members(called.expr, frame)))
+
+
+def _are_harmless_alike(called: Called, frame: Frame) -> bool:
     """Whether what is gathered is one container, in which all tasks run one coroutine function that cannot fail."""
     site = frame.site
     inner = site.spawn.spawned_call if site is not None and site.source is None else None
