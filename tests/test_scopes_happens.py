@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import anyio
 import pytest
 from examples import Example, examples, name_of
 from symptom_scopes import breaks_scope, refuses
@@ -17,10 +18,13 @@ SYMPTOMS = {
 }
 SINCE_311 = ("LK301/asyncio_", "LK302/asyncio_", "LK303/asyncio_")
 """The fixtures that use `asyncio.TaskGroup` or `asyncio.timeout`."""
+SINCE_ANYIO_4_10 = ("LK302/mixins",)
+"""The fixtures that use `anyio.AsyncContextManagerMixin`."""
 
 
 def runs() -> list[Example]:
-    left_out = SINCE_311 if sys.version_info < (3, 11) else ()
+    left_out: tuple[str, ...] = SINCE_311 if sys.version_info < (3, 11) else ()
+    left_out += () if hasattr(anyio, "AsyncContextManagerMixin") else SINCE_ANYIO_4_10
     return [each for each in examples() if name_of(each)[:6] in SYMPTOMS and not name_of(each).startswith(left_out)]
 
 

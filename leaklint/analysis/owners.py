@@ -22,6 +22,7 @@ from leaklint.analysis.interpreter.state import (
     local,
 )
 from leaklint.analysis.resolve import uses
+from leaklint.analysis.spawns import Spawn
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Span
@@ -45,7 +46,7 @@ class Effect:
 
 
 KEEPS = Effect(0, Fate.KEPT, (), (), None)
-_GIVES_AWAY, _LEAVES, _CANCELS, _HANDS_ON, WAITS = 1, 2, 3, 4, 5
+_GIVES_AWAY, _LEAVES, _CANCELS, HANDS_ON, WAITS = 1, 2, 3, 4, 5
 
 
 def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shared) -> Effect:
@@ -63,6 +64,21 @@ def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shar
         if best.rank == WAITS:
             break
     return best
+
+
+def swept(spawn: Spawn, shared: Shared) -> Effect:
+    """What a class does with all tasks of the event loop in which a method of it spawns, if the loop is its own."""
+    program, func = shared.program, spawn.call.func
+    owner = program.owner_of(spawn.function)
+    if owner is None or not isinstance(func, code.Attribute) or not isinstance(func.value, code.Attribute):
+        return KEEPS
+    family = program.family(owner)
+    for function in program.mentioning("all_tasks", owner):
+        if program.owner_of(function) in family:
+            effect = _judge(Frame(shared, function).run(State(Status.RUNNING), ()), function, Frame(shared, function))
+            if effect.rank == WAITS:
+                return effect
+    return KEEPS
 
 
 def _users(function: code.Function, shared: Shared) -> list[code.Function]:
@@ -137,7 +153,7 @@ def _effect(state: State, trail: Trail, function: code.Function, frame: Frame) -
     if state.status is Status.ENDED:
         return Effect(WAITS, Fate.OWNED, (), trail, function)
     if state.get(HANDED) is not None:
-        return Effect(_HANDS_ON, Fate.HANDED, (), trail, function)
+        return Effect(HANDS_ON, Fate.HANDED, (), trail, function)
     if state.status is Status.CANCELLED:
         end = frame.act(function.span, "does not wait for it after that")
         return Effect(_CANCELS, Fate.CANCELLED, (), (*trail, end), function)

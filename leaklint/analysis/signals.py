@@ -1,4 +1,4 @@
-"""Events and futures that a coroutine sets as its last act: whoever waits for one of them waits for the task."""
+"""Events and futures that a coroutine sets: whoever waits for what it sets as its last act waits for the task."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from leaklint.analysis.interpreter.frame import Frame, Shared
 from leaklint.analysis.interpreter.state import Waiter, field
-from leaklint.analysis.owners import KEEPS, Effect, best_effect
+from leaklint.analysis.kinds import last_name
+from leaklint.analysis.owners import HANDS_ON, KEEPS, Effect, best_effect
 from leaklint.analysis.resolve import resolved
-from leaklint.catalog import SETTING
+from leaklint.catalog import ADDING, PICKING, SETTING
 from leaklint.model import code
 from leaklint.model.code import Block, Expr
 from leaklint.model.fate import Fate, PathKind
@@ -29,7 +30,41 @@ def signal_effect(spawned: Expr, spawner: code.Function, shared: Shared) -> Effe
             if effect.rank > best.rank and effect.fate is not Fate.HANDED:
                 setting = Frame(shared, function).act(target.span, f"sets `{text(target)}` when it ends")
                 best = replace(effect, evidence=(setting, *effect.evidence))
-    return best
+    return max(best, _answers(function, shared), key=lambda effect: effect.rank)
+
+
+def _answers(function: code.Function, shared: Shared) -> Effect:
+    """Who waits for the answer of a coroutine that takes what it has to do from a queue of its object.
+
+    Whether the answer to some message is its last act is not known: then others must see to the task.
+    """
+    owner = shared.program.owner_of(function)
+    calls = [call.func for call in walk(function.body, code.Call) if isinstance(call.func, code.Attribute)]
+    queues = {
+        last_name(func.value) for func in calls if func.attr in PICKING and isinstance(func.value, code.Attribute)
+    }
+    if owner is None or not any(func.attr in SETTING for func in calls):
+        return KEEPS
+    for queue in sorted(queues):
+        for asking in shared.program.mentioning(queue, owner):
+            if asking is not function and shared.program.owner_of(asking) == owner and _asks(asking, queue):
+                step = Frame(shared, asking).act(asking.span, f"asks it over `{queue}`, and waits for the answer")
+                return Effect(HANDS_ON, Fate.HANDED, (), (step,), asking)
+    return KEEPS
+
+
+def _asks(function: code.Function, queue: str) -> bool:
+    """Whether a function puts a future of its own into a queue, and awaits something."""
+    futures = {
+        text(target)
+        for node in walk(function.body, code.Assign)
+        if node.value is not None and last_name(node.value) in ("create_future", "Future")
+        for target in node.targets
+    }
+    puts = (call for call in walk(function.body, code.Call) if last_name(call.func) in ADDING)
+    given = (call for call in puts if isinstance(call.func, code.Attribute) and last_name(call.func.value) == queue)
+    inside = (text(part) for call in given for part in walk((call.args, call.keywords), (code.Name, code.Attribute)))
+    return any(part in futures for part in inside) and any(True for _ in walk(function.body, code.Await))
 
 
 def _last_acts(block: Block) -> Iterator[code.Attribute]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from leaklint.analysis.kinds import Kinds, last_name
 from leaklint.analysis.spawns import Sort, Spawn
-from leaklint.catalog import SYNCHRONISATION, Role
+from leaklint.catalog import ADDING, SYNCHRONISATION, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import Pattern
@@ -36,8 +36,8 @@ def _started(call: code.Call, function: code.Function, kinds: Kinds) -> Expr | N
 
 
 def _cannot_fail(started: Expr, function: code.Function, kinds: Kinds) -> bool:
-    """Whether it is a method of an event, a lock or a queue of asyncio: nobody needs to hear of its end."""
-    if not isinstance(started, code.Call):
+    """Whether it only puts something into a queue of asyncio: nobody needs to hear of its end."""
+    if not isinstance(started, code.Call) or last_name(started.func) not in ADDING:
         return False
     return kinds.of_receiver(started.func, function) in SYNCHRONISATION
 

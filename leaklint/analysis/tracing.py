@@ -24,6 +24,7 @@ from leaklint.analysis.interpreter.state import (
     holds,
 )
 from leaklint.analysis.naming import bound_name
+from leaklint.analysis.owners import swept
 from leaklint.analysis.resolve import Use, argument, uses
 from leaklint.analysis.sites import Site
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
@@ -209,9 +210,17 @@ class Tracer:
                 self._verdicts[site] = Verdict(Fate.HANDED, evidence=(step,))
             else:
                 grouped = self._grouped(site)
-                fate = grouped or fate_of(run.ends, run.frame, lambda: self._fates_received(site))
-                self._verdicts[site] = fate
+                found = grouped or fate_of(run.ends, run.frame, lambda: self._fates_received(site))
+                self._verdicts[site] = self._swept(site) or found if found.fate is Fate.DROPPED else found
         return self._verdicts[site]
+
+    def _swept(self, site: Site) -> Verdict | None:
+        """The verdict on a task that nothing keeps, if the object that spawns it waits for all tasks of its loop."""
+        effect = swept(site.spawn, self.shared)
+        if site.source is not None or effect.function is None:
+            return None
+        owner = self.shared.program.owner_of(site.function)
+        return Verdict(effect.fate, evidence=effect.evidence, owner=owner, ender=effect.function)
 
     def _grouped(self, site: Site) -> Verdict | None:
         """The verdict on a task of others that a class of the project waits for, if an owner ends its objects."""

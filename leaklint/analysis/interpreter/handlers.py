@@ -82,12 +82,15 @@ def run_try(statement: code.Try, flow: Flow, frame: Frame) -> Flow:
 
 def _finish(final: Block, leaving: Exits, frame: Frame) -> None:
     """Runs a `finally` on every way out. What it raises while the task already runs on is the same leak, no new one."""
-    finished: dict[State, tuple[Flow, Exits]] = {}
+    finished: dict[tuple[State, bool], tuple[Flow, Exits]] = {}
     for way, state, trail, span in leaving:
-        if state not in finished:
+        key = state, way is Way.CANCELLATION
+        if key not in finished:
+            outer, frame.caught = frame.caught, way if way is Way.CANCELLATION else frame.caught
             with frame.catching() as raised:
-                finished[state] = frame.run_block(final, {state: trail}), raised
-        flow, raised = finished[state]
+                finished[key] = frame.run_block(final, {state: trail}), raised
+            frame.caught = outer
+        flow, raised = finished[key]
         for after, steps in flow.items():
             frame.leave(way, after, steps, span)
         for inner, after, steps, where in raised:

@@ -128,9 +128,9 @@ def shield(value: Value | None, called: Called, frame: Frame) -> Value | None:
     return value
 
 
-def as_completed(called: Called, frame: Frame) -> Value:
-    """The iterator of `as_completed`: a loop over it meets all its tasks."""
-    return Holder(HANDLE, by=wait_of(Pattern.AS_COMPLETED, called, frame))
+def as_completed(called: Called, frame: Frame, *, harmless: bool = False) -> Value:
+    """The iterator of `as_completed`: a loop over it meets all its tasks. `harmless` says that none can fail."""
+    return Holder(Waiter(is_signal=True) if harmless else HANDLE, by=wait_of(Pattern.AS_COMPLETED, called, frame))
 
 
 def pick(value: Value | None) -> Value | None:

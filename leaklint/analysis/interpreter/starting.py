@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from leaklint.analysis.hidden import coroutines_of
@@ -36,13 +35,14 @@ def started(called: Called, frame: Frame) -> Value | None:
         case Pattern.SHIELD:
             return library.shield(HANDLE, called, frame)
         case Pattern.AS_COMPLETED:
-            return library.as_completed(called, frame)
+            fails = any(member.raises for member in _members(called.expr, frame))
+            return library.as_completed(called, frame, harmless=not fails)
     return None
 
 
 def is_harmless_gather(called: Called, frame: Frame) -> bool:
     """Whether no member of a `gather` can fail while another is suspended."""
-    return _are_harmless_alike(called, frame) or not _outlives(list(_members(called.expr, frame)))
+    return _are_harmless_alike(called, frame) or not _outlives(_members(called.expr, frame))
 
 
 def _are_harmless_alike(called: Called, frame: Frame) -> bool:
@@ -62,21 +62,21 @@ def _outlives(members: list[_Member]) -> bool:
     return any(one != other or members[one].is_many for one in failing for other in suspended)
 
 
-def _members(call: code.Call, frame: Frame) -> Iterator[_Member]:
-    for argument in call.args:
-        is_many = isinstance(argument, code.Starred)
-        inner = _gathered(argument, frame)
-        if inner is not None:
-            found = list(_members(inner, frame))
-            returned = library.returns_exceptions(inner)
-            fails = not returned and any(member.raises for member in found)
-            yield _Member(fails, any(member.suspends for member in found), is_many=False)
-            continue
-        made = coroutines_of(argument, frame.function, frame.shared.kinds)
-        for coroutine in made:
-            yield _Member(*frame.shared.outcomes.coroutine(coroutine, frame.function), is_many)
-        if not made:
-            yield _Member(raises=True, suspends=True, is_many=is_many)
+def _members(call: code.Call, frame: Frame) -> list[_Member]:
+    """The members that a call is given, one after the other or in containers."""
+    return [member for argument in call.args for member in _given_as(argument, frame)]
+
+
+def _given_as(argument: Expr, frame: Frame) -> list[_Member]:
+    is_many = isinstance(argument, code.Starred)
+    inner = _gathered(argument, frame)
+    if inner is not None:
+        members = _members(inner, frame)
+        fails = not library.returns_exceptions(inner) and any(member.raises for member in members)
+        return [_Member(fails, any(member.suspends for member in members), is_many=False)]
+    made = coroutines_of(argument, frame.function, frame.shared.kinds)
+    known = [_Member(*frame.shared.outcomes.coroutine(each, frame.function), is_many) for each in made]
+    return known or [_Member(raises=True, suspends=True, is_many=is_many)]
 
 
 def _gathered(argument: Expr, frame: Frame) -> code.Call | None:
