@@ -35,6 +35,17 @@ async def raising():
 async def suspended():
     await asyncio.sleep(1)
 
+class Holder:
+    async def _only_here(self):
+        return self
+
+    async def _here_and_there(self):
+        return self
+
+class Other:
+    async def _here_and_there(self):
+        return self
+
 async def endless():
     await endless()
 
@@ -70,6 +81,8 @@ def outcomes(body: str) -> tuple[bool, bool]:
         ("await suspended()", (True, True)),
         ("await endless()", (True, True)),
         ("await given", (True, True)),
+        ("await given.holder._only_here()", (False, False)),
+        ("await given.holder._here_and_there()", (True, True)),
         ("await lib.call()", (True, True)),
         ("event = asyncio.Event()\nawait event.wait()", (False, True)),
         ("await given.wait()", (False, True)),

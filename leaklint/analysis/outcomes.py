@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from leaklint.analysis.kinds import Kinds, last_name, path_of
 from leaklint.analysis.program import Program
@@ -51,10 +53,27 @@ class Outcomes:
         """Whether the coroutine that a call in a function makes may raise, and whether it may be suspended."""
         if self._is_harmless_coroutine(call, caller) or path_of(call) == "asyncio.sleep":
             return False, True
-        function = resolved(call.func, caller, self._kinds)
+        function = self._resolved(call.func, caller)
         if function is None or _is_unwritten(function):
             return True, True
         return self.raises(function), self.suspends(function)
+
+    def _resolved(self, func: Expr, caller: code.Function) -> code.Function | None:
+        """The function that a callee reaches; a private method that only one class has is known by its name."""
+        found = resolved(func, caller, self._kinds)
+        if found is None and isinstance(func, code.Attribute) and func.attr.startswith("_"):
+            named = self._private.get(func.attr, ())
+            return named[0] if len(named) == 1 else None
+        return found
+
+    @cached_property
+    def _private(self) -> dict[str, list[code.Function]]:
+        """The methods with a private name, by that."""
+        found: dict[str, list[code.Function]] = defaultdict(list)
+        for function in self._kinds.program.functions.values():
+            if function.owner is not None and function.name.startswith("_"):
+                found[function.name].append(function)
+        return found
 
     def _known(self, function: code.Function, known: dict[str, bool], ask: Callable[[code.Function], bool]) -> bool:
         if function.qualname not in known:
@@ -74,7 +93,7 @@ class Outcomes:
             case code.Raise():
                 return True
             case code.Await(value=code.Call() as call):
-                called = resolved(call.func, function, self._kinds)
+                called = self._resolved(call.func, function)
                 if called is not None:
                     return not called.is_async or self.raises(called)
                 return not self._is_harmless_coroutine(call, function)
@@ -94,7 +113,7 @@ class Outcomes:
             return False
         if isinstance(func, code.Global) and func.path in self._kinds.program.classes:
             return not is_plain_class(func.path, self._kinds.program)
-        called = resolved(func, function, self._kinds)
+        called = self._resolved(func, function)
         if called is None:
             return True
         return not (called.is_async or called.is_generator) and self.raises(called)
@@ -104,7 +123,7 @@ class Outcomes:
         if self._kinds.of_receiver(call.func, caller) in SYNCHRONISATION:
             return True
         is_wait = isinstance(call.func, code.Attribute) and call.func.attr == "wait" and not call.args
-        return is_wait and resolved(call.func, caller, self._kinds) is None
+        return is_wait and self._resolved(call.func, caller) is None
 
     def _is_lock(self, context: Expr, function: code.Function) -> bool:
         return self._kinds.of(context, function) in SYNCHRONISATION
@@ -115,7 +134,7 @@ class Outcomes:
         for node in walk(function.body, (code.Await, code.With, code.For, code.Comprehension)):
             match node:
                 case code.Await(value=code.Call(func=func)):
-                    called = resolved(func, function, self._kinds)
+                    called = self._resolved(func, function)
                     if called is None or not called.is_async or self.suspends(called):
                         return True
                 case code.Await():

@@ -85,8 +85,10 @@ def is_told_of(catch: Catch, statement: code.Stmt, suspending: Suspending) -> bo
 
 
 def _asked(root: object) -> set[str]:
-    """The names and attributes in a condition."""
-    return {text(node) for node in walk(root, (code.Name, code.Attribute, code.Global))}
+    """The names and attributes in a condition; not the names of objects of which it only asks for an attribute."""
+    nodes = list(walk(root, (code.Name, code.Attribute, code.Global)))
+    owners = {id(node.value) for node in nodes if isinstance(node, code.Attribute)}
+    return {text(node) for node in nodes if id(node) not in owners or not isinstance(node, code.Name)}
 
 
 def _tests(block: Block) -> tuple[Expr, ...]:
