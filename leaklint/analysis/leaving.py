@@ -61,8 +61,11 @@ class Leaving:
 
     def _hidden_in(self, function: code.Function) -> list[Spawn]:
         if id(function) not in self._hidden:
-            kinds = self._tracer.shared.kinds
-            self._hidden[id(function)] = [*find_hidden(function, kinds), *find_dropped_futures(function, kinds)]
+            shared = self._tracer.shared
+            self._hidden[id(function)] = [
+                *find_hidden(function, shared.kinds),
+                *find_dropped_futures(function, shared.kinds, shared.outcomes),
+            ]
         return self._hidden[id(function)]
 
 

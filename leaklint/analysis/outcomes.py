@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 from leaklint.analysis.kinds import Kinds, last_name, path_of
 from leaklint.analysis.program import Program
@@ -31,6 +32,14 @@ def is_harmless(func: Expr) -> bool:
     return False
 
 
+class Outcome(NamedTuple):
+    """What a coroutine may do."""
+
+    raises: bool
+    """Something else than a cancellation."""
+    suspends: bool
+
+
 class Outcomes:
     """Answers for the functions of a program; each is looked at once."""
 
@@ -49,14 +58,14 @@ class Outcomes:
         """
         return self._known(function, self._suspends, self._may_suspend)
 
-    def coroutine(self, call: code.Call, caller: code.Function) -> tuple[bool, bool]:
-        """Whether the coroutine that a call in a function makes may raise, and whether it may be suspended."""
+    def coroutine(self, call: code.Call, caller: code.Function) -> Outcome:
+        """What the coroutine may do that a call in a function makes."""
         if self._is_harmless_coroutine(call, caller) or path_of(call) == "asyncio.sleep":
-            return False, True
+            return Outcome(raises=False, suspends=True)
         function = self._resolved(call.func, caller)
         if function is None or _is_unwritten(function):
-            return True, True
-        return self.raises(function), self.suspends(function)
+            return Outcome(raises=True, suspends=True)
+        return Outcome(self.raises(function), self.suspends(function))
 
     def _resolved(self, func: Expr, caller: code.Function) -> code.Function | None:
         """The function that a callee reaches; a private method that only one class has is known by its name."""

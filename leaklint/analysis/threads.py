@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.analysis.kinds import Kinds, last_name
+from leaklint.analysis.outcomes import Outcomes
 from leaklint.analysis.spawns import Sort, Spawn
-from leaklint.catalog import ADDING, SYNCHRONISATION, Role
+from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import Pattern
@@ -17,14 +18,21 @@ THREADS = frozenset({_IN_EXECUTOR, "run_coroutine_threadsafe", "submit"})
 """A scope without any of these starts nothing in another thread."""
 
 
-def find_dropped_futures(function: code.Function, kinds: Kinds) -> Iterator[Spawn]:
+def find_dropped_futures(function: code.Function, kinds: Kinds, outcomes: Outcomes) -> Iterator[Spawn]:
     """The calls in a scope's own code that start work in another thread, and whose future nobody can look at."""
     if function.words.isdisjoint(THREADS):
         return
     for call in _thrown_away(function, kinds):
         started = _started(call, function, kinds)
-        if started is not None and not _is_waited_for(call, function) and not _cannot_fail(started, function, kinds):
+        if started is not None and not _is_waited_for(call, function) and _matters(started, function, outcomes):
             yield Spawn(call, function, Sort.DROPPED, started=started, pattern=Pattern.THREAD_FUTURE)
+
+
+def _matters(started: Expr, function: code.Function, outcomes: Outcomes) -> bool:
+    """Whether somebody should look at the end of the work: it may fail, or it is a wait."""
+    if not isinstance(started, code.Call) or last_name(started) == "wait":
+        return True
+    return outcomes.coroutine(started, function).raises
 
 
 def _started(call: code.Call, function: code.Function, kinds: Kinds) -> Expr | None:
@@ -33,13 +41,6 @@ def _started(call: code.Call, function: code.Function, kinds: Kinds) -> Expr | N
         return call.args[1]
     is_thread = kinds.role_of_callee(call.func, function) is Role.THREAD
     return call.args[0] if is_thread and call.args else None
-
-
-def _cannot_fail(started: Expr, function: code.Function, kinds: Kinds) -> bool:
-    """Whether it only puts something into a queue of asyncio: nobody needs to hear of its end."""
-    if not isinstance(started, code.Call) or last_name(started.func) not in ADDING:
-        return False
-    return kinds.of_receiver(started.func, function) in SYNCHRONISATION
 
 
 def _is_waited_for(call: code.Call, function: code.Function) -> bool:

@@ -80,6 +80,7 @@ asyncio.run(main())
 
 ## Limits
 
+- A coroutine that plainly cannot fail, as it catches whatever it may raise, is not reported.
 - A future that is kept is not followed: whether anybody looks into the attribute or the list is not asked.
 - `executor.submit` is known where the object is an executor of `concurrent.futures`.
 - An executor that the function enters with `with` waits for its work: it is not reported, although an error in the work

@@ -51,8 +51,7 @@ def _are_harmless_alike(called: Called, frame: Frame) -> bool:
     inner = site.spawn.spawned_call if site is not None and site.source is None else None
     if len(called.args) != 1 or not isinstance(inner, code.Call) or is_one_of_many(frame.function):
         return False
-    raises, _ = frame.shared.outcomes.coroutine(inner, frame.function)
-    return not raises
+    return not frame.shared.outcomes.coroutine(inner, frame.function).raises
 
 
 def _outlives(members: list[_Member]) -> bool:
