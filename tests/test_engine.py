@@ -8,7 +8,9 @@ import pytest
 
 from leaklint import engine, reading
 from leaklint.analysis import Analysis, Findings
+from leaklint.analysis.ends import Verdict
 from leaklint.analysis.leaving import Leaving
+from leaklint.analysis.tracing import Tracer
 from leaklint.analysis.unclosed import Closing
 from leaklint.engine import Input, check_program, check_source, collect_source, decide
 from leaklint.model.code import Span
@@ -396,3 +398,19 @@ def test_unparsable_facts() -> None:
     broken = collect_source(b"create_task(\n", path="m.py", module="m")
     assert isinstance(broken, Unparsable)
     assert (broken.path, broken.span[:2]) == ("m.py", (1, 12))
+
+
+def test_a_fault_in_one_file_is_no_fault_of_another_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = "import asyncio\nfrom jobs import work\n\nasync def both():\n    await asyncio.gather(work(), work())\n"
+    jobs = "import asyncio\n\nasync def work():\n    asyncio.create_task(work())\n    await asyncio.sleep(1)\n"
+    files = {"jobs.py": jobs, "main.py": waits}
+    assert [places(outcome) for outcome in check_all(files).values()] == [["4:5 LK101"], ["5:11 LK201"]]
+    inventory = Tracer.inventory
+
+    def fail(self: Tracer, facts: ModuleFacts) -> list[tuple[Task, Verdict]]:
+        if facts.path == "jobs.py":
+            raise RecursionError
+        return inventory(self, facts)
+
+    monkeypatch.setattr(Tracer, "inventory", fail)
+    assert [places(outcome) for outcome in check_all(files).values()] == [["1:1 LK001"], ["5:11 LK201"]]

@@ -54,10 +54,17 @@ class Leaving:
         """By file, the waits that leave tasks running which are started elsewhere, each with a task."""
         found: dict[str, list[tuple[Wait, Task]]] = defaultdict(list)
         for module in self._tracer.shared.program.modules:
-            for task, verdict in (*self._tracer.inventory(module), *self._concealed(module)):
+            for task, verdict in self._leaking(module):
                 if verdict.by is not None and task.fate.leaks:
                     found[verdict.by.path].append((verdict.by, _at_the_wait(task, verdict.by, verdict)))
         return found
+
+    def _leaking(self, facts: ModuleFacts) -> list[tuple[Task, Verdict]]:
+        """All that is known of the tasks of a file; nothing if it cannot be judged, of which its own outcome tells."""
+        try:
+            return [*self._tracer.inventory(facts), *self._concealed(facts)]
+        except Exception:  # noqa: BLE001 - whatever is wrong with a file costs no other one
+            return []
 
     def _hidden_in(self, function: code.Function) -> list[Spawn]:
         if id(function) not in self._hidden:
