@@ -81,6 +81,8 @@ def outcomes(body: str) -> tuple[bool, bool]:
         ("await suspended()", (True, True)),
         ("await endless()", (True, True)),
         ("await given", (True, True)),
+        ("asyncio.create_task(given.method())", (False, False)),
+        ("asyncio.create_task(given.method(lib.call()))", (True, False)),
         ("await given.holder._only_here()", (False, False)),
         ("await given.holder._here_and_there()", (True, True)),
         ("await lib.call()", (True, True)),

@@ -10,12 +10,38 @@ from typing import NamedTuple
 from leaklint.analysis.kinds import Kinds, last_name, path_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import resolved
-from leaklint.catalog import BASE, HARMLESS_METHODS, LOGGING, LOOP_DEFERS, SYNCHRONISATION, Role
+from leaklint.catalog import BASE, HARMLESS_METHODS, LOGGING, LOOP_DEFERS, LOOP_RUNS, SPAWN_LIKE, SYNCHRONISATION, Role
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import walk
 
 _CATCH_ALL = ("BaseException", "Exception")
+_CONSUMING = (Role.SPAWN, Role.GATHER, Role.WAIT, Role.WAIT_FOR, Role.SHIELD, Role.AS_COMPLETED, Role.RUN)
+_CONSUMING_METHODS = LOOP_RUNS | SPAWN_LIKE
+
+
+def consumes(func: Expr, function: code.Function, kinds: Kinds) -> bool:
+    """Whether a callee runs what it is given: a call among its arguments then makes a coroutine, which cannot fail."""
+    if isinstance(func, code.Global) and kinds.role_of(func.path) in _CONSUMING:
+        return True
+    if last_name(func) in _CONSUMING_METHODS:
+        return True
+    called = resolved(func, function, kinds)
+    return called is not None and _starts_argument(called)
+
+
+def _starts_argument(function: code.Function) -> bool:
+    """Whether a function of the program starts a coroutine that it is given."""
+    if function.words.isdisjoint(SPAWN_LIKE):
+        return False
+    names = {param.name for param in function.params}
+    spawns = (call for call in walk(function.body, code.Call) if last_name(call.func) in SPAWN_LIKE)
+    return any(isinstance(arg, code.Name) and arg.id in names for call in spawns for arg in call.args)
+
+
+def is_one_of_many(function: code.Function) -> bool:
+    """Whether a function spawns in more than one place."""
+    return sum(last_name(call.func) in SPAWN_LIKE for call in walk(function.body, code.Call)) > 1
 
 
 def is_plain_class(path: str, program: Program) -> bool:
@@ -51,6 +77,10 @@ class Outcomes:
     def raises(self, function: code.Function) -> bool:
         """Whether a function, when it is run, may raise something else than a cancellation."""
         return self._known(function, self._raises, self._may_raise)
+
+    def call_raises(self, function: code.Function) -> bool:
+        """Whether calling a function may raise. (A call of a coroutine function only makes a coroutine.)"""
+        return not (function.is_async or function.is_generator) and self.raises(function)
 
     def suspends(self, function: code.Function) -> bool:
         """Whether a coroutine of a function may be suspended: one that is not ends in the turn of the loop in which it
@@ -94,8 +124,11 @@ class Outcomes:
 
     def _may_raise(self, function: code.Function) -> bool:
         nodes = list(_unguarded(function.body))
-        awaited = {id(node.value) for node in nodes if isinstance(node, code.Await)}
-        return any(self._raising(node, function) for node in nodes if id(node) not in awaited)
+        consumed = {id(node.value) for node in nodes if isinstance(node, code.Await)}
+        for node in nodes:
+            if isinstance(node, code.Call) and consumes(node.func, function, self._kinds):
+                consumed |= {id(argument) for argument in (*node.args, *(keyword.value for keyword in node.keywords))}
+        return any(self._raising(node, function) for node in nodes if id(node) not in consumed)
 
     def _raising(self, node: object, function: code.Function) -> bool:
         match node:
@@ -123,9 +156,7 @@ class Outcomes:
         if isinstance(func, code.Global) and func.path in self._kinds.program.classes:
             return not is_plain_class(func.path, self._kinds.program)
         called = self._resolved(func, function)
-        if called is None:
-            return True
-        return not (called.is_async or called.is_generator) and self.raises(called)
+        return called is None or self.call_raises(called)
 
     def _is_harmless_coroutine(self, call: code.Call, caller: code.Function) -> bool:
         """Whether a call is of a method of an event, a lock or a queue, or waits for an event or a process."""

@@ -8,10 +8,6 @@ from leaklint.analysis.interpreter import library
 from leaklint.analysis.interpreter.births import birth, is_birth
 from leaklint.analysis.interpreter.called import Called
 from leaklint.analysis.interpreter.containers import add, container_method, give
-from leaklint.analysis.interpreter.failing import (
-    cannot_fail,
-    consumes,
-)
 from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.interpreter.handles import cancel, handle_method
 from leaklint.analysis.interpreter.inline import bind_arguments, call_inline, hand_over, is_relevant, known_arguments
@@ -42,7 +38,7 @@ from leaklint.analysis.interpreter.state import (
 )
 from leaklint.analysis.interpreter.storing import assign
 from leaklint.analysis.kinds import last_name
-from leaklint.analysis.outcomes import is_harmless, is_plain_class
+from leaklint.analysis.outcomes import consumes, is_harmless, is_plain_class
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import (
     ADDING,
@@ -69,7 +65,7 @@ _STACK_METHODS = ("callback", "push_async_callback")
 def call(expr: code.Call, state: State, trail: Trail, frame: Frame, *, consumed: bool) -> list[Result]:
     """The outcomes of a call."""
     results: list[Result] = []
-    consuming = expr is frame.spawn or consumes(expr.func, frame)
+    consuming = expr is frame.spawn or consumes(expr.func, frame.function, frame.shared.kinds)
     for called in _evaluated(expr, state, trail, frame, consuming=consuming, consumed=consumed):
         if is_birth(expr, called.state, frame):
             results += birth(called.result(started(called, frame))[0], frame)
@@ -346,7 +342,7 @@ def _function(function: code.Function, called: Called, frame: Frame, *, bound_me
         known = known_arguments(function, called.expr)
         return called.result(Coroutine(function, bindings, known) if relevant else None)
     if not relevant or function.is_generator:
-        return unknown(called, frame, raises=not cannot_fail(function, frame))
+        return unknown(called, frame, raises=frame.shared.outcomes.call_raises(function))
     known = known_arguments(function, called.expr)
     followed = call_inline(function, bindings, called.result()[0], called.expr.span, frame, known=known)
     return followed if followed is not None else unknown(called, frame)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from leaklint.analysis.hidden import coroutines_of
 from leaklint.analysis.interpreter import library
 from leaklint.analysis.interpreter.called import Called
-from leaklint.analysis.interpreter.failing import is_one_of_many
 from leaklint.analysis.interpreter.frame import Frame
 from leaklint.analysis.interpreter.state import HANDLE, Value
+from leaklint.analysis.outcomes import is_one_of_many
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr
