@@ -71,6 +71,8 @@ def _made(expr: Expr, function: code.Function, kinds: Kinds, depth: int) -> Iter
     """The calls that make a coroutine, where an expression is one."""
     inner: tuple[Expr, ...] = ()
     match expr:
+        case code.Call(args=[*_, last]) if kinds.role_of(path_of(expr)) is Role.SAME:
+            inner = (last,)
         case code.Call() if _is_coroutine(expr, function, kinds):
             yield expr
         case code.Walrus(value=value):
