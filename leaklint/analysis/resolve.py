@@ -34,6 +34,16 @@ def resolved(callee: Expr, caller: code.Function, kinds: Kinds) -> code.Function
     return None
 
 
+def called_on(callee: Expr) -> Expr | None:
+    """What a method is called on."""
+    match callee:
+        case code.Attribute(value=value):
+            return value
+        case code.Global(path=path, text=written, span=span) if "." in written:
+            return code.Global(path.rpartition(".")[0], written.rpartition(".")[0], span)
+    return None
+
+
 def hooks(function: code.Function, kinds: Kinds) -> frozenset[Role]:
     """How frameworks that are given a function call it when they end: `END_HOOK`, `RESUME_HOOK`."""
     return frozenset(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from leaklint.analysis.kinds import FUTURE, TASK, Kinds, guess_from_spelling, last_name, path_of
-from leaklint.analysis.resolve import argument, resolved, uses
+from leaklint.analysis.resolve import argument, called_on, resolved, uses
 from leaklint.catalog import (
     CALLBACK_AT,
     CALLBACK_OF,
@@ -201,13 +201,8 @@ def _worker(call: code.Call, function: code.Function, kinds: Kinds) -> Spawn | N
 
 
 def _receiver(func: Expr) -> Expr:
-    """What a method is called on."""
-    match func:
-        case code.Attribute(value=value):
-            return value
-        case code.Global(path=path, text=written, span=span):
-            return code.Global(path.rpartition(".")[0], written.rpartition(".")[0], span)
-    return func
+    """What a method is called on; a callee that is no method, itself."""
+    return called_on(func) or func
 
 
 def _method(call: code.Call, kind: str | None, name: str, function: code.Function, kinds: Kinds) -> Spawn | None:

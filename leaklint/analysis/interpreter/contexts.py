@@ -89,7 +89,8 @@ def _timed_out(context: Expr, exits: Exits) -> Flow:
     for way, state, trail, span in exits:
         cut_short = state.left is not None and state.left.kind is PathKind.CANCELLATION
         if way is Way.CANCELLATION and (cut_short or not state.alive):
-            left = state.left_by(PathKind.TIMEOUT, *((state.left.span, state.left.by) if state.left else (span,)))
+            where, by = (state.left.span, state.left.by) if state.left else (span, None)
+            left = state.left_by(PathKind.TIMEOUT, where, by)
             if role is Role.MOVE_ON:
                 goes_on.setdefault(left, trail)
             else:

@@ -94,12 +94,10 @@ def _other(called: Called, frame: Frame) -> str | None:
     value, expr = called.args[0], called.expr.args[0]
     if isinstance(expr, code.Name):
         bound = frame.shared.kinds.bindings(frame.function).get(expr.id, ())
-        expr = next((binding.expr for binding in bound if isinstance(binding.expr, code.Display)), expr)
-    if (
-        not isinstance(value, Items)
-        or not isinstance(expr, code.Display)
-        or not len(value.values) == len(expr.items) == 2
-    ):
+        expr = bound[0].expr if len(bound) == 1 else expr
+    if not isinstance(value, Items) or not isinstance(expr, code.Display):
+        return None
+    if not len(value.values) == len(expr.items) == 2:
         return None
     return next((text(item) for item, each in zip(expr.items, value.values, strict=True) if not holds(each)), None)
 

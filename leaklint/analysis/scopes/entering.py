@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from leaklint.analysis.kinds import Kinds, last_name, pairs, receiver
+from leaklint.analysis.resolve import called_on
 from leaklint.analysis.scopes.holding import held_by
-from leaklint.analysis.scopes.openings import LEAVING, called_on, callers_of, is_run_by_with, opened
+from leaklint.analysis.scopes.openings import LEAVING, callers_of, is_run_by_with, opened
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint.analysis.kinds import Kinds, last_name
-from leaklint.analysis.resolve import resolved
-from leaklint.analysis.scopes.openings import ENTERING, GROUP, called_on, is_run_by_with, opened
+from leaklint.analysis.resolve import called_on, resolved
+from leaklint.analysis.scopes.openings import ENTERING, GROUP, is_run_by_with, opened
 from leaklint.catalog import Role
 from leaklint.model import code
 from leaklint.model.code import Expr, Span

@@ -43,16 +43,6 @@ def opened(expr: Expr, function: code.Function, kinds: Kinds) -> str | None:
     return GROUP if role is Role.GROUP else None
 
 
-def called_on(callee: Expr) -> Expr | None:
-    """What a method is called on."""
-    match callee:
-        case code.Attribute(value=value):
-            return value
-        case code.Global(path=path, text=written, span=span) if "." in written:
-            return code.Global(path.rpartition(".")[0], written.rpartition(".")[0], span)
-    return None
-
-
 def is_context_manager(function: code.Function, kinds: Kinds) -> bool:
     """Whether a generator is, or may be, run by something that enters and leaves it as `with` does: a decorator, a
     framework, or whoever else is given the function itself and not the generator.
