@@ -94,7 +94,8 @@ def _other(called: Called, frame: Frame) -> str | None:
     value, expr = called.args[0], called.expr.args[0]
     if isinstance(expr, code.Name):
         bound = frame.shared.kinds.bindings(frame.function).get(expr.id, ())
-        expr = bound[0].expr if len(bound) == 1 else expr
+        values = [binding.expr for binding in bound if binding.how == "value"]
+        expr = values[0] if len(values) == 1 else expr
     if not isinstance(value, Items) or not isinstance(expr, code.Display):
         return None
     if not len(value.values) == len(expr.items) == 2:
