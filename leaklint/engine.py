@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from leaklint.policy.silence import silence
 from leaklint.reading import Text, collect_source, failed, read_program, too_deep
 from leaklint.rules import Subject, all_rules, lk002_unused_suppression
 
-__all__ = ["Input", "check_program", "check_source", "collect_source", "decide"]
+__all__ = ["Examination", "Input", "Studied", "check_program", "check_source", "collect_source", "decide", "examine"]
 
 
 class Input(NamedTuple):
@@ -35,8 +35,24 @@ class Input(NamedTuple):
     """What imports in it call differently: a dotted name as they write it, and its name in the program."""
 
 
-_Known = tuple[ModuleFacts, Analysis]
-"""The facts of a file, and the analysis of the program that it is part of."""
+@dataclass(frozen=True, slots=True)
+class Studied:
+    """All that is known of a file that could be parsed."""
+
+    facts: ModuleFacts
+    analysis: Analysis
+    """Of the program that the file is part of."""
+    findings: Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What came of a program."""
+
+    outcomes: tuple[Outcome, ...]
+    """One for each file that has settings, in their order."""
+    studied: dict[str, Studied]
+    """By path: these files, as far as they were parsed and could be judged."""
 
 
 def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
@@ -45,19 +61,28 @@ def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
     Of several files, one that mentions no spawn and that no task leads to is only decoded (`Skipped`), unless
     `always_parse` is set. Never raises: a fault of leaklint's own becomes `Failed`.
     """
+    return examine(inputs).outcomes
+
+
+def examine(inputs: Sequence[Input]) -> Examination:
+    """Check a program as `check_program` does, and keep what the verdicts are drawn from. Never raises."""
     try:
         catalog = next((each.settings.catalog for each in inputs if each.settings is not None), BASE)
         reading = read_program([_text(each) for each in inputs], catalog)
         analysis = Analysis(reading.facts, catalog)
     except Exception as error:
-        return tuple(failed(each.path, error) for each in inputs if each.settings is not None)
-    known: dict[str, _Known] = {each.path: (each, analysis) for each in reading.facts}
+        return Examination(tuple(failed(each.path, error) for each in inputs if each.settings is not None), {})
+    known = {each.path: (each, analysis) for each in reading.facts}
     known |= {each.path: (each, Analysis([each], catalog)) for each in reading.aside}
-    return tuple(
-        _outcome(each.path, each.settings, reading.faults.get(each.path) or known.get(each.path))
-        for each in inputs
-        if each.settings is not None
-    )
+    studied: dict[str, Studied] = {}
+    outcomes: list[Outcome] = []
+    for each in inputs:
+        if each.settings is not None:
+            found = reading.faults.get(each.path) or _study(each.path, known.get(each.path))
+            outcomes.append(_outcome(each.path, each.settings, found))
+            if isinstance(found, Studied):
+                studied[each.path] = found
+    return Examination(tuple(outcomes), studied)
 
 
 def check_source(data: bytes, *, path: str, module: str, settings: Settings, always_parse: bool = False) -> Outcome:
@@ -70,14 +95,22 @@ def _text(each: Input) -> Text:
     return Text(each.path, each.module, each.data, each.aliases, each.settings is not None, each.always_parse)
 
 
-def _outcome(path: str, settings: Settings, known: _Known | Unparsable | Failed | None) -> Outcome:
-    if known is None or isinstance(known, Failed):
-        return known or Skipped(path)
+def _study(path: str, known: tuple[ModuleFacts, Analysis] | None) -> Studied | Unparsable | Failed | None:
     try:
-        if isinstance(known, Unparsable):
-            return decide(known, Findings(), settings)
-        facts, analysis = known
-        return decide(facts, analysis.findings(facts), settings)
+        return Studied(*known, known[1].findings(known[0])) if known else None
+    except RecursionError:
+        return too_deep(path)
+    except Exception as error:
+        return failed(path, error)
+
+
+def _outcome(path: str, settings: Settings, found: Studied | Unparsable | Failed | None) -> Outcome:
+    if found is None or isinstance(found, Failed):
+        return found or Skipped(path)
+    try:
+        if isinstance(found, Unparsable):
+            return decide(found, Findings(), settings)
+        return decide(found.facts, found.findings, settings)
     except RecursionError:
         return decide(too_deep(path), Findings(), settings)
     except Exception as error:

@@ -2,7 +2,8 @@
 
 A trailing comment `# LK101` (or `# LK101, LK104`) names the codes that the tool must report on this line, and no
 others. The name `*_strict.py` turns the strict rules on. The files of `fixtures/demo` carry no such comments, since
-their output is shown in the README. The directories of `fixtures/projects` are read whole: see `projects`.
+their output is shown in the README. The directories of `fixtures/projects` are read whole (see `projects`), and so are the
+cases of `fixtures/fixes` (see `repairs`).
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def places(diagnostics: Iterable[Diagnostic]) -> Places:
 @cache
 def examples() -> tuple[Example, ...]:
     """Every fixture of one file, by path."""
-    files = sorted(file for file in FIXTURES.rglob("*.py") if FIXTURES / "projects" not in file.parents)
+    apart = {FIXTURES / "projects", FIXTURES / "fixes"}
+    files = sorted(file for file in FIXTURES.rglob("*.py") if apart.isdisjoint(file.parents))
     return tuple(Example(file.relative_to(ROOT).as_posix(), file.read_bytes()) for file in files)
 
 

@@ -40,18 +40,19 @@ class Analysis:
 
     def __init__(self, modules: Sequence[ModuleFacts], catalog: Catalog = BASE) -> None:
         program = Program(modules)
-        self._shared = Shared(program, Kinds(program, catalog), Interpreter())
-        self._tracer = Tracer(self._shared)
-        self._leaving = Leaving(self._tracer)
-        self._closing = Closing(self._tracer)
+        self.kinds = Kinds(program, catalog)
+        """What is known of the program itself, for those who want to change it."""
+        self.tracer = Tracer(Shared(program, self.kinds, Interpreter()))
+        self._leaving = Leaving(self.tracer)
+        self._closing = Closing(self.tracer)
 
     def tasks(self, facts: ModuleFacts) -> tuple[Task, ...]:
         """The inventory of a file."""
-        return tuple(task for task, _ in self._tracer.inventory(facts))
+        return tuple(task for task, _ in self.tracer.inventory(facts))
 
     def findings(self, facts: ModuleFacts) -> Findings:
         """All that is said of a file."""
-        misuses = [*misused_scopes(facts, self._shared.kinds), *swallowed(facts, self._shared.kinds)]
+        misuses = [*misused_scopes(facts, self.kinds), *swallowed(facts, self.kinds)]
         return Findings(
             self.tasks(facts),
             self._leaving.calls(facts),

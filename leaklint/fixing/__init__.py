@@ -1,0 +1,145 @@
+"""Mends a program: from its files and a choice among proposals to files in which the findings are gone. Pure.
+
+A fix is kept only if the file still parses and compiles, the finding is gone and nothing new is found. Fixes are
+applied in passes, until nothing is left that is chosen, so a second run changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from leaklint.engine import Examination, Input, examine
+from leaklint.fixing.composing import Choice, combined, compatible
+from leaklint.fixing.proposing import proposals
+from leaklint.fixing.rewrite import CannotRewriteError, rewrite
+from leaklint.fixing.verifying import mishaps
+from leaklint.model.diagnostic import Diagnostic, Outcome
+from leaklint.model.fix import Environment, Fix, Hazard, Proposal, Rewritten
+
+__all__ = ["Choose", "Fixed", "fix_program", "propose"]
+
+MOST_PASSES = 20
+
+Choose = Callable[[Proposal], Fix | None]
+"""Which of the ways to mend a finding is to be gone; None for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What came of mending a program."""
+
+    rewritten: tuple[Rewritten, ...]
+    """The files that were changed, by path."""
+    remaining: tuple[Proposal, ...]
+    """What is still found, in the changed program."""
+    outcomes: tuple[Outcome, ...]
+    """Of the changed program."""
+
+
+def propose(inputs: Sequence[Input], environment: Environment) -> tuple[Proposal, ...]:
+    """A proposal for each finding of a program, by path, line and column."""
+    return proposals(examine(inputs), {each.path: each.data for each in inputs}, environment)
+
+
+def fix_program(inputs: Sequence[Input], environment: Environment, choose: Choose) -> Fixed:
+    """Mend the files of a program that have settings; the others are only read.
+
+    `choose` is asked for each finding, again in each pass. Never raises: a fix that cannot be made is a reason of its
+    proposal.
+    """
+    mending = _Mending(tuple(inputs), environment, choose)
+    for _ in range(MOST_PASSES):
+        if not mending.run_pass():
+            break
+    return mending.result()
+
+
+@dataclass
+class _Mending:
+    """A program that is being mended."""
+
+    inputs: tuple[Input, ...]
+    environment: Environment
+    choose: Choose
+    barred: dict[object, Hazard] = field(default_factory=dict)
+    """The fixes that were tried and did not hold, with what came of them."""
+    applied: dict[str, list[tuple[Diagnostic, Fix]]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self._original = {each.path: each.data for each in self.inputs}
+        self._examination = examine(self.inputs)
+
+    def run_pass(self) -> bool:
+        """Apply what is chosen and goes together; False if that is nothing."""
+        chosen = compatible(
+            (proposal, fix) for proposal in self._proposals() if (fix := self.choose(proposal)) is not None
+        )
+        while chosen:
+            edited, failures = self._edited(chosen)
+            examination = examine(edited) if not failures else None
+            if examination is not None:
+                failures = mishaps(chosen, self._examination, examination, _data(self.inputs), _data(edited))
+            if examination is not None and not failures:
+                self._accept(chosen, edited, examination)
+                return True
+            self.barred |= {_key(*choice): why for choice, why in failures}
+            chosen = [choice for choice in chosen if _key(*choice) not in self.barred]
+        # what had to wait for a fix that did not hold has its turn now
+        return any(self.choose(proposal) is not None for proposal in self._proposals())
+
+    def result(self) -> Fixed:
+        """What came of it."""
+        rewritten = tuple(
+            Rewritten(each.path, self._original[each.path], each.data, tuple(self.applied[each.path]))
+            for each in self.inputs
+            if each.data != self._original[each.path]
+        )
+        return Fixed(rewritten, tuple(self._proposals()), self._examination.outcomes)
+
+    def _proposals(self) -> list[Proposal]:
+        """What can be done in the state so far, without what was tried in vain."""
+        return [
+            self._without_barred(each) for each in proposals(self._examination, _data(self.inputs), self.environment)
+        ]
+
+    def _without_barred(self, proposal: Proposal) -> Proposal:
+        barred = [self.barred[key] for fix in proposal.fixes if (key := _key(proposal, fix)) in self.barred]
+        if not barred:
+            return proposal
+        fixes = tuple(fix for fix in proposal.fixes if _key(proposal, fix) not in self.barred)
+        return Proposal(proposal.finding, fixes, (*proposal.reasons, *barred))
+
+    def _edited(self, chosen: Sequence[Choice]) -> tuple[list[Input], list[tuple[Choice, Hazard]]]:
+        """The program with these fixes, and those of files that cannot be rewritten."""
+        by_path: dict[str, list[Choice]] = defaultdict(list)
+        for choice in chosen:
+            by_path[choice[1].path].append(choice)
+        edited, failures = [], []
+        for each in self.inputs:
+            here = by_path[each.path]
+            if here:
+                try:
+                    data = rewrite(each.data, combined(fix for _, fix in here), module=each.module)
+                except CannotRewriteError as error:
+                    failures += [(choice, Hazard("cannot-rewrite", str(error), blocks=True)) for choice in here]
+                else:
+                    each = each._replace(data=data)  # noqa: PLW2901 - the same file, edited
+            edited.append(each)
+        return edited, failures
+
+    def _accept(self, chosen: Sequence[Choice], edited: Sequence[Input], examination: Examination) -> None:
+        for proposal, fix in chosen:
+            self.applied[fix.path].append((proposal.finding, fix))
+        self.inputs, self._examination = tuple(edited), examination
+
+
+def _data(inputs: Sequence[Input]) -> Mapping[str, bytes]:
+    return {each.path: each.data for each in inputs}
+
+
+def _key(proposal: Proposal, fix: Fix) -> object:
+    """What names a fix of a finding also when lines have moved."""
+    finding = proposal.finding
+    return fix.path, fix.name, finding.code, "".join(c for c in finding.message if not c.isdigit())

@@ -1,0 +1,70 @@
+"""Which fixes can be applied together, and the edits that they make together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from leaklint.fixing.study import contains
+from leaklint.model.code import Span
+from leaklint.model.fix import Edit, Fix, Forget, Import, Insert, Proposal, Replace, Wrap
+
+Choice = tuple[Proposal, Fix]
+"""A finding, and the way in which it is to be mended."""
+
+
+def compatible(chosen: Iterable[Choice]) -> list[Choice]:
+    """The choices without those that edit what an earlier one edits: these have their turn in the next pass."""
+    kept: list[Choice] = []
+    for choice in chosen:
+        fix = choice[1]
+        if not any(
+            _clash(one, other) for _, each in kept if each.path == fix.path for one in each.edits for other in fix.edits
+        ):
+            kept.append(choice)
+    return kept
+
+
+def combined(fixes: Iterable[Fix]) -> tuple[Edit, ...]:
+    """The edits of the fixes of one file: each once, and wraps that overlap as one."""
+    edits = list(dict.fromkeys(edit for fix in fixes for edit in fix.edits))
+    wraps = [edit for edit in edits if isinstance(edit, Wrap)]
+    return (*(edit for edit in edits if not isinstance(edit, Wrap)), *_merged(wraps))
+
+
+def _merged(wraps: Sequence[Wrap]) -> list[Wrap]:
+    merged: list[Wrap] = []
+    for wrap in sorted(wraps, key=lambda each: each.first):
+        near = next((each for each in merged if _alike(each, wrap) and _overlap(_extent(each), _extent(wrap))), None)
+        if near is None:
+            merged.append(wrap)
+        elif not contains(_extent(near), _extent(wrap)):
+            merged[merged.index(near)] = near._replace(last=wrap.last)
+    return merged
+
+
+def _clash(one: Edit, other: Edit) -> bool:
+    if one == other or isinstance(one, Import | Forget) or isinstance(other, Import | Forget):
+        return False
+    if isinstance(one, Wrap) and isinstance(other, Wrap):
+        return not _alike(one, other) and one.function == other.function and _overlap(_extent(one), _extent(other))
+    if isinstance(one, Wrap) or isinstance(other, Wrap):
+        return False
+    if isinstance(one, Insert) or isinstance(other, Insert):
+        both_statements = not isinstance(one, Replace) and not isinstance(other, Replace)
+        return both_statements and one.span[:2] == other.span[:2]
+    return _overlap(one.span, other.span)
+
+
+def _alike(one: Wrap, other: Wrap) -> bool:
+    return one.template == other.template and one.function == other.function
+
+
+def _extent(edit: Wrap) -> Span:
+    return Span(edit.first.line, edit.first.column, edit.last.end_line, edit.last.end_column)
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[:2] < other[2:] and other[:2] < one[2:]
+
+
+__all__ = ["Choice", "combined", "compatible"]

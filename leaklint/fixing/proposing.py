@@ -1,0 +1,63 @@
+"""From what is known of a program to proposals: for each finding the ways to mend it, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from leaklint.engine import Examination, Studied
+from leaklint.fixing.remedies import REMEDIES
+from leaklint.fixing.study import Finding, Study, Subject
+from leaklint.model.diagnostic import Checked, Diagnostic
+from leaklint.model.fate import Task, Unclosed
+from leaklint.model.fix import Applicability, Environment, Fix, Hazard, Proposal
+from leaklint.rules import find_rule
+
+NO_REMEDY = Hazard("no-remedy", "there is no rewrite for this yet", blocks=True)
+
+
+def proposals(examination: Examination, data: Mapping[str, bytes], environment: Environment) -> tuple[Proposal, ...]:
+    """A proposal for each finding of a program, by path, line and column. `data` are the files, by path."""
+    found = []
+    for outcome in examination.outcomes:
+        if isinstance(outcome, Checked) and outcome.diagnostics:
+            studied = examination.studied.get(outcome.path)
+            study = Study(studied, data[outcome.path], environment) if studied else None
+            found += [_proposal(diagnostic, study) for diagnostic in outcome.diagnostics]
+    return tuple(found)
+
+
+def _proposal(diagnostic: Diagnostic, study: Study | None) -> Proposal:
+    if study is None:
+        return Proposal(diagnostic, (), (NO_REMEDY,))
+    finding = Finding(diagnostic, _subject(diagnostic, study.studied))
+    fixes: list[Fix] = []
+    reasons: list[Hazard] = []
+    for remedy in REMEDIES:
+        if diagnostic.code in remedy.codes:
+            answer = remedy.propose(finding, study)
+            if isinstance(answer, Fix):
+                fixes.append(answer)
+            else:
+                reasons += [reason for reason in answer if reason not in reasons]
+    fixes.sort(key=lambda fix: fix.applicability is Applicability.UNSAFE)
+    return Proposal(diagnostic, tuple(fixes), tuple(reasons) if reasons or fixes else (NO_REMEDY,))
+
+
+def _subject(diagnostic: Diagnostic, studied: Studied) -> Subject | None:
+    """What a finding is about."""
+    findings = studied.findings
+    told = [task for task in findings.tasks if task.cause is None]
+    everything: list[Subject] = [*told, *findings.hidden, *findings.misuses, *findings.unclosed]
+    here = [subject for subject in everything if subject.span == diagnostic.span]
+    # a wait can stand where a task is spawned, too: what has a pattern is reported by the rule about that
+    here.sort(key=lambda subject: not _is_about(diagnostic, subject))
+    return here[0] if here else None
+
+
+def _is_about(diagnostic: Diagnostic, subject: Subject) -> bool:
+    """Whether a subject is one that the rule reports."""
+    rule = find_rule(diagnostic.code)
+    assert rule is not None
+    if isinstance(subject, Unclosed):
+        return not rule.fates and not rule.patterns
+    return subject.pattern in rule.patterns or (isinstance(subject, Task) and subject.fate in rule.fates)

@@ -1,0 +1,219 @@
+"""Applies edits to statements and expressions, inner ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import libcst
+from libcst.metadata import CodeRange
+
+from leaklint.model.code import Span
+from leaklint.model.fix import Edit, Forget, Import, Insert, Replace, Substitute, Wrap
+
+Statement = libcst.SimpleStatementLine | libcst.BaseCompoundStatement
+Block = TypeVar("Block", libcst.Module, libcst.IndentedBlock)
+Start = tuple[int, int]
+
+
+class CannotRewriteError(Exception):
+    """A file that cannot be rewritten; says why."""
+
+
+class Edited(libcst.CSTTransformer):
+    """A module with edits, but for its imports. `positions` are those of its nodes, columns from 0."""
+
+    def __init__(
+        self,
+        edits: Sequence[Edit],
+        positions: Mapping[libcst.CSTNode, CodeRange],
+        config: libcst.PartialParserConfig,
+    ) -> None:
+        super().__init__()
+        self._edits = edits
+        self._positions = positions
+        self._config = config
+        self._replacing = {edit.span: edit for edit in edits if isinstance(edit, Replace)}
+        self._substituting = {_start(edit.span): edit for edit in edits if isinstance(edit, Substitute)}
+        self._inserting: list[Insert] = [edit for edit in edits if isinstance(edit, Insert)]
+        self._wrapping: list[Wrap] = [edit for edit in edits if isinstance(edit, Wrap)]
+        self._done: set[int] = set()
+
+    def raise_unless_done(self) -> None:
+        """Raise `CannotRewriteError` if the place of an edit was not found."""
+        for edit in self._edits:
+            if not isinstance(edit, Import | Forget) and id(edit) not in self._done:
+                line = (edit.first if isinstance(edit, Wrap) else edit.span).line
+                raise CannotRewriteError(f"line {line} holds more than one statement")
+
+    # -- expressions ---------------------------------------------------------------------------------------------
+
+    def on_leave(  # type: ignore[override]  # libcst declares a type for each kind of node
+        self, original_node: libcst.CSTNode, updated_node: libcst.CSTNode
+    ) -> libcst.CSTNode:
+        """Replace an expression; give everything else to the methods below."""
+        if isinstance(original_node, libcst.BaseExpression) and self._replacing:
+            span = _span(self._positions.get(original_node))
+            edit = self._replacing.get(span) if span else None
+            if edit is not None:
+                self._done.add(id(edit))
+                new = libcst.parse_expression(edit.text, self._config)
+                if original_node.lpar and not new.lpar:
+                    new = new.with_changes(lpar=original_node.lpar, rpar=original_node.rpar)
+                return new
+        left = super().on_leave(original_node, updated_node)
+        assert isinstance(left, libcst.CSTNode)
+        return left
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def leave_IndentedBlock(  # noqa: N802 - libcst names it
+        self, original_node: libcst.IndentedBlock, updated_node: libcst.IndentedBlock
+    ) -> libcst.IndentedBlock:
+        """Edit the statements of a block."""
+        return self._edited(original_node, updated_node)
+
+    def leave_Module(  # noqa: N802 - libcst names it
+        self, original_node: libcst.Module, updated_node: libcst.Module
+    ) -> libcst.Module:
+        """Edit the statements of the top level."""
+        return self._edited(original_node, updated_node)
+
+    def _edited(self, original: Block, updated: Block) -> Block:
+        starts: list[Start] = [self._place(statement) for statement in original.body]
+        pieces = [self._piece(start, statement) for start, statement in zip(starts, updated.body, strict=True)]
+        wraps = [each for each in self._wrapping if {_start(each.first), _start(each.last)} <= set(starts)]
+        as_before = all(len(piece) == 1 and piece[0] is old for piece, old in zip(pieces, updated.body, strict=True))
+        if as_before and not wraps:
+            return updated
+        covered = self._wrap(pieces, starts, wraps)
+        body: list[Statement] = []
+        orphans: list[libcst.EmptyLine] = []
+        for index, old in enumerate(updated.body):
+            if not pieces[index] and index not in covered:
+                assert isinstance(old, Statement)
+                orphans += _comments(old)
+            for statement in pieces[index]:
+                body.append(_led(statement, orphans))
+                orphans = []
+        if not body and isinstance(updated, libcst.IndentedBlock):
+            body = [libcst.SimpleStatementLine([libcst.Pass()])]
+        return updated.with_changes(body=body, footer=[*orphans, *updated.footer])
+
+    def _wrap(self, pieces: list[list[Statement]], starts: Sequence[Start], wraps: Iterable[Wrap]) -> set[int]:
+        """Move pieces into templates; gives the indices of all that were moved."""
+        moved: set[int] = set()
+        for wrap in sorted(wraps, key=lambda each: each.first, reverse=True):
+            indices = range(starts.index(_start(wrap.first)), starts.index(_start(wrap.last)) + 1)
+            whole = self._wrapped(wrap.template, [statement for index in indices for statement in pieces[index]])
+            for index in indices:
+                pieces[index] = []
+            pieces[indices[0]] = [whole]
+            moved.update(indices)
+            self._done.add(id(wrap))
+        return moved
+
+    def _place(self, statement: libcst.CSTNode) -> Start:
+        place = self._positions[statement].start
+        return place.line, place.column + 1
+
+    def _piece(self, start: Start, statement: libcst.CSTNode) -> list[Statement]:
+        """What stands in the place of a statement."""
+        assert isinstance(statement, Statement)
+        piece: list[Statement] = [statement]
+        edit = self._substituting.get(start)
+        if edit is not None and not _holds_more(statement):
+            self._done.add(id(edit))
+            new = self._parsed(edit.lines)
+            piece = _dressed(new, statement) if new else []
+        for insert in self._inserting:
+            if _start(insert.span) == start and not _holds_more(statement):
+                self._done.add(id(insert))
+                new = self._parsed(insert.lines)
+                if insert.after:
+                    piece = [*piece, *new]
+                else:
+                    piece = [*_dressed_before(new, statement), _bare(statement), *piece[1:]]
+        return piece
+
+    def _parsed(self, lines: Iterable[str]) -> list[Statement]:
+        text = "\n".join(lines)
+        if not text:
+            return []
+        return list(libcst.parse_module(text + "\n", self._config).body)
+
+    def _wrapped(self, template: str, inner: list[Statement]) -> Statement:
+        """A template around statements; the blank lines before the first of them go before all of it."""
+        lines = list(inner[0].leading_lines)
+        blank = next((index for index, line in enumerate(lines) if line.comment), len(lines))
+        inner = [inner[0].with_changes(leading_lines=lines[blank:]), *inner[1:]]
+        outer = self._parsed(template.split("\n"))[0].visit(_Filled(inner))
+        assert isinstance(outer, Statement)
+        return outer.with_changes(leading_lines=lines[:blank])
+
+
+class _Filled(libcst.CSTTransformer):
+    """A template with statements in the place of its ellipsis."""
+
+    def __init__(self, inner: list[Statement]) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def leave_IndentedBlock(  # noqa: N802 - libcst names it
+        self, original_node: libcst.IndentedBlock, updated_node: libcst.IndentedBlock
+    ) -> libcst.IndentedBlock:
+        """Fill the block that consists of the ellipsis."""
+        match original_node.body:
+            case [libcst.SimpleStatementLine(body=[libcst.Expr(value=libcst.Ellipsis())])]:
+                return updated_node.with_changes(body=self._inner)
+        return updated_node
+
+
+def _start(span: Span) -> Start:
+    return span.line, span.column
+
+
+def _span(place: CodeRange | None) -> Span | None:
+    if place is None:
+        return None
+    return Span(place.start.line, place.start.column + 1, place.end.line, place.end.column + 1)
+
+
+def _holds_more(statement: Statement) -> bool:
+    """Whether a line holds several statements, so that one cannot be taken for the line."""
+    return isinstance(statement, libcst.SimpleStatementLine) and len(statement.body) > 1
+
+
+def _comments(statement: Statement) -> list[libcst.EmptyLine]:
+    """What remains of a statement that is deleted: the lines before it, if any is a comment, and its own comment."""
+    lines = list(statement.leading_lines)
+    found = lines if any(line.comment for line in lines) else []
+    if isinstance(statement, libcst.SimpleStatementLine) and statement.trailing_whitespace.comment:
+        found = [*found, libcst.EmptyLine(comment=statement.trailing_whitespace.comment)]
+    return found
+
+
+def _led(statement: Statement, lines: list[libcst.EmptyLine]) -> Statement:
+    return statement.with_changes(leading_lines=[*lines, *statement.leading_lines]) if lines else statement
+
+
+def _dressed(new: list[Statement], old: Statement) -> list[Statement]:
+    """New statements with the lines before the old one, and its comment on the last line, if that is a simple one."""
+    first = new[0].with_changes(leading_lines=old.leading_lines)
+    new = [first, *new[1:]]
+    if isinstance(old, libcst.SimpleStatementLine) and old.trailing_whitespace.comment:
+        if isinstance(new[-1], libcst.SimpleStatementLine):
+            new[-1] = new[-1].with_changes(trailing_whitespace=old.trailing_whitespace)
+        else:
+            own = libcst.EmptyLine(comment=old.trailing_whitespace.comment)
+            new[0] = new[0].with_changes(leading_lines=[*new[0].leading_lines, own])
+    return new
+
+
+def _dressed_before(new: list[Statement], old: Statement) -> list[Statement]:
+    """Statements before another one, with the lines before that."""
+    return [new[0].with_changes(leading_lines=old.leading_lines), *new[1:]]
+
+
+def _bare(statement: Statement) -> Statement:
+    return statement.with_changes(leading_lines=[])

@@ -1,0 +1,99 @@
+"""Whether fixes hold: the files still compile, the findings are gone, and nothing new is found."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from leaklint.engine import Examination
+from leaklint.fixing.composing import Choice
+from leaklint.fixing.study import path_to
+from leaklint.model.code import Span
+from leaklint.model.diagnostic import Checked, Diagnostic, Failed
+from leaklint.model.facts import ModuleFacts
+from leaklint.model.fix import Hazard
+
+
+class _Place(NamedTuple):
+    """What identifies a finding also when lines have moved."""
+
+    path: str
+    function: str
+    code: str
+
+
+def mishaps(
+    chosen: Sequence[Choice],
+    before: Examination,
+    after: Examination,
+    old: Mapping[str, bytes],
+    new: Mapping[str, bytes],
+) -> list[tuple[Choice, Hazard]]:
+    """The choices that do not hold, with what came of them; all of them, if it cannot be told which is to blame.
+
+    `old` and `new` are the files, by path.
+    """
+    broken = {path for path in new if new[path] != old[path] and _compiles(old[path]) and not _compiles(new[path])}
+    broken |= {outcome.path for outcome in after.outcomes if isinstance(outcome, Failed)}
+    if broken:
+        return _blame(chosen, [_Place(path, "", "") for path in sorted(broken)], "the file would not compile any more")
+    were, are = Counter(_places(before)), Counter(_places(after))
+    mended = Counter(_place(proposal.finding, before) for proposal, _ in chosen)
+    still = [place for place in mended if are[place] > were[place] - mended[place]]
+    if still:
+        return _blame(chosen, still, "would still be found")
+    fresh = [place for place in are if are[place] > were[place]]
+    return _blame(chosen, fresh, "") if fresh else []
+
+
+def _blame(chosen: Sequence[Choice], places: Sequence[_Place], what: str) -> list[tuple[Choice, Hazard]]:
+    """The choices that edit where something is wrong: in the function, else in the file, else anywhere."""
+    found = []
+    for place in places:
+        reason = what or f"{place.code} would be found in `{place.function}`"
+        hazard = Hazard(
+            "does-not-hold", reason if place.code == "" or not what else f"{place.code} {what}", blocks=True
+        )
+        in_file = [choice for choice in chosen if choice[1].path == place.path]
+        in_function = [choice for choice in in_file if _is_near(choice, place)]
+        found += [(choice, hazard) for choice in in_function or in_file or chosen]
+    return found
+
+
+def _is_near(choice: Choice, place: _Place) -> bool:
+    """Whether a fix mends a finding of this place, or edits its function."""
+    return any(getattr(edit, "function", None) == place.function for edit in choice[1].edits) or (
+        choice[0].finding.code == place.code
+    )
+
+
+def _places(examination: Examination) -> Iterable[_Place]:
+    for outcome in examination.outcomes:
+        if isinstance(outcome, Checked):
+            yield from (_place(diagnostic, examination) for diagnostic in outcome.diagnostics)
+
+
+def _place(diagnostic: Diagnostic, examination: Examination) -> _Place:
+    studied = examination.studied.get(diagnostic.path)
+    function = _function_at(diagnostic.span, studied.facts) if studied else ""
+    return _Place(diagnostic.path, function, diagnostic.code)
+
+
+def _function_at(span: Span, facts: ModuleFacts) -> str:
+    """The qualified name of the innermost scope whose own code holds a place."""
+    for function in reversed(facts.functions):
+        if path_to(span, function.body):
+            return function.qualname
+    return facts.module
+
+
+def _compiles(data: bytes) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(data, "<fixed>", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
