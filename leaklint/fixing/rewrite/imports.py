@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import libcst
+from libcst.helpers import get_full_name_for_node
 
 from leaklint.fixing.rewrite.edits import Statement
 from leaklint.model.fix import Forget, Import
@@ -118,17 +119,8 @@ def _section(name: str, package: str) -> int:
     return 3 if top == package else 2
 
 
-def _dotted(node: libcst.BaseExpression) -> str:
-    return "".join(part.value for part in _names(node, [])).replace(" ", "")
-
-
-def _names(node: libcst.CSTNode, found: list[libcst.Name]) -> list[libcst.Name]:
-    if isinstance(node, libcst.Attribute):
-        _names(node.value, found)
-        found.append(libcst.Name("." + node.attr.value))
-    elif isinstance(node, libcst.Name):
-        found.append(node)
-    return found
+def _dotted(name: libcst.BaseExpression) -> str:
+    return get_full_name_for_node(name) or ""
 
 
 # -- removing ----------------------------------------------------------------------------------------------------------
