@@ -89,6 +89,13 @@ class Wrap(NamedTuple):
     """The qualified name of the function that they stand in."""
 
 
+class Inherit(NamedTuple):
+    """Add a base, an expression, to the class whose statement begins at `span`."""
+
+    span: Span
+    base: str
+
+
 class Import(NamedTuple):
     """Make sure that the module imports this: `import anyio`, `from a import b`, `import anyio as aio`."""
 
@@ -101,7 +108,7 @@ class Forget(NamedTuple):
     name: str
 
 
-Edit = Replace | Substitute | Insert | Wrap | Import | Forget
+Edit = Replace | Substitute | Insert | Wrap | Inherit | Import | Forget
 
 # -- fixes -------------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from leaklint.fixing.remedies import (
     gathering,
+    services,
 )
 from leaklint.fixing.study import Finding, Study
 from leaklint.model.fix import Fix, Hazard
@@ -27,5 +28,11 @@ class Remedy(NamedTuple):
     propose: Callable[[Finding, Study], Fix | tuple[Hazard, ...]]
 
 
-REMEDIES: tuple[Remedy, ...] = tuple(Remedy(module.NAME, module.CODES, module.propose) for module in (gathering,))
+REMEDIES: tuple[Remedy, ...] = tuple(
+    Remedy(module.NAME, module.CODES, module.propose)
+    for module in (
+        gathering,
+        services,
+    )
+)
 """In the order in which they are preferred."""

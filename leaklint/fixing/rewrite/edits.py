@@ -9,7 +9,7 @@ import libcst
 from libcst.metadata import CodeRange
 
 from leaklint.model.code import Span
-from leaklint.model.fix import Edit, Forget, Import, Insert, Replace, Substitute, Wrap
+from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Replace, Substitute, Wrap
 
 Statement = libcst.SimpleStatementLine | libcst.BaseCompoundStatement
 Block = TypeVar("Block", libcst.Module, libcst.IndentedBlock)
@@ -37,6 +37,7 @@ class Edited(libcst.CSTTransformer):
         self._substituting = {_start(edit.span): edit for edit in edits if isinstance(edit, Substitute)}
         self._inserting: list[Insert] = [edit for edit in edits if isinstance(edit, Insert)]
         self._wrapping: list[Wrap] = [edit for edit in edits if isinstance(edit, Wrap)]
+        self._inheriting = {_start(edit.span): edit for edit in edits if isinstance(edit, Inherit)}
         self._done: set[int] = set()
 
     def raise_unless_done(self) -> None:
@@ -66,6 +67,17 @@ class Edited(libcst.CSTTransformer):
         return left
 
     # -- statements ----------------------------------------------------------------------------------------------
+
+    def leave_ClassDef(  # noqa: N802 - libcst names it
+        self, original_node: libcst.ClassDef, updated_node: libcst.ClassDef
+    ) -> libcst.ClassDef:
+        """Add a base to a class."""
+        edit = self._inheriting.get(self._place(original_node)) if self._inheriting else None
+        if edit is None:
+            return updated_node
+        self._done.add(id(edit))
+        base = libcst.Arg(libcst.parse_expression(edit.base, self._config))
+        return updated_node.with_changes(bases=[*updated_node.bases, base])
 
     def leave_IndentedBlock(  # noqa: N802 - libcst names it
         self, original_node: libcst.IndentedBlock, updated_node: libcst.IndentedBlock
