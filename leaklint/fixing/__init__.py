@@ -112,27 +112,39 @@ class _Mending:
         return Proposal(proposal.finding, fixes, (*proposal.reasons, *barred))
 
     def _edited(self, chosen: Sequence[Choice]) -> tuple[list[Input], list[tuple[Choice, Hazard]]]:
-        """The program with these fixes, and those of files that cannot be rewritten."""
+        """The program with these fixes, and those that cannot be written."""
         by_path: dict[str, list[Choice]] = defaultdict(list)
         for choice in chosen:
             by_path[choice[1].path].append(choice)
-        edited, failures = [], []
+        edited: list[Input] = []
+        failures: list[tuple[Choice, Hazard]] = []
         for each in self.inputs:
             here = by_path[each.path]
-            if here:
-                try:
-                    data = rewrite(each.data, combined(fix for _, fix in here), module=each.module)
-                except CannotRewriteError as error:
-                    failures += [(choice, Hazard("cannot-rewrite", str(error), blocks=True)) for choice in here]
-                else:
-                    each = each._replace(data=data)  # noqa: PLW2901 - the same file, edited
-            edited.append(each)
+            data = _written(each, here)
+            if isinstance(data, Hazard):
+                alone = [(choice, why) for choice in here if isinstance(why := _written(each, [choice]), Hazard)]
+                failures += alone or [(choice, data) for choice in here]
+            else:
+                edited.append(each._replace(data=data))
         return edited, failures
 
     def _accept(self, chosen: Sequence[Choice], edited: Sequence[Input], examination: Examination) -> None:
         for proposal, fix in chosen:
             self.applied[fix.path].append((proposal.finding, fix))
         self.inputs, self._examination = tuple(edited), examination
+
+
+def _written(each: Input, chosen: Sequence[Choice]) -> bytes | Hazard:
+    """A file with these fixes, or why they cannot be written."""
+    if not chosen:
+        return each.data
+    try:
+        return rewrite(each.data, combined(fix for _, fix in chosen), module=each.module)
+    except CannotRewriteError as error:
+        return Hazard("cannot-rewrite", str(error), blocks=True)
+    except Exception as error:  # noqa: BLE001 - a fault in one fix costs no other
+        message = f"leaklint itself failed to write this fix: {type(error).__name__}: {error}"
+        return Hazard("internal-fault", message, blocks=True)
 
 
 def _data(inputs: Sequence[Input]) -> Mapping[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from leaklint.engine import Examination, Studied
-from leaklint.fixing.remedies import REMEDIES
+from leaklint.fixing.remedies import REMEDIES, Remedy
 from leaklint.fixing.study import Finding, Study, Subject
 from leaklint.model.diagnostic import Checked, Diagnostic
 from leaklint.model.fate import Task, Unclosed
@@ -34,13 +34,22 @@ def _proposal(diagnostic: Diagnostic, study: Study | None) -> Proposal:
     reasons: list[Hazard] = []
     for remedy in REMEDIES:
         if diagnostic.code in remedy.codes:
-            answer = remedy.propose(finding, study)
+            answer = _answer(remedy, finding, study)
             if isinstance(answer, Fix):
                 fixes.append(answer)
             else:
                 reasons += [reason for reason in answer if reason not in reasons]
     fixes.sort(key=lambda fix: fix.applicability is Applicability.UNSAFE)
     return Proposal(diagnostic, tuple(fixes), tuple(reasons) if reasons or fixes else (NO_REMEDY,))
+
+
+def _answer(remedy: Remedy, finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
+    """What a remedy has to say; a fault in it costs no other finding, and no other remedy."""
+    try:
+        return remedy.propose(finding, study)
+    except Exception as error:  # noqa: BLE001 - see above
+        message = f"leaklint itself failed to look for a fix: {type(error).__name__}: {error}"
+        return (Hazard("internal-fault", message, blocks=True),)
 
 
 def _subject(diagnostic: Diagnostic, studied: Studied) -> Subject | None:

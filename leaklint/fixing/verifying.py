@@ -38,27 +38,24 @@ def mishaps(
     broken = {path for path in new if new[path] != old[path] and _compiles(old[path]) and not _compiles(new[path])}
     broken |= {outcome.path for outcome in after.outcomes if isinstance(outcome, Failed)}
     if broken:
-        return _blame(chosen, [_Place(path, "", "") for path in sorted(broken)], "the file would not compile any more")
+        return _blamed(chosen, {_Place(path, "", ""): "the file would not compile any more" for path in broken})
     were, are = Counter(_places(before)), Counter(_places(after))
     mended = Counter(_place(proposal.finding, before) for proposal, _ in chosen)
-    still = [place for place in mended if are[place] > were[place] - mended[place]]
-    if still:
-        return _blame(chosen, still, "would still be found")
-    fresh = [place for place in are if are[place] > were[place]]
-    return _blame(chosen, fresh, "") if fresh else []
+    still = {
+        place: f"{place.code} would still be found" for place in mended if are[place] > were[place] - mended[place]
+    }
+    fresh = {place: f"{place.code} would be found in `{place.function}`" for place in are if are[place] > were[place]}
+    return _blamed(chosen, still or fresh)
 
 
-def _blame(chosen: Sequence[Choice], places: Sequence[_Place], what: str) -> list[tuple[Choice, Hazard]]:
+def _blamed(chosen: Sequence[Choice], wrong: Mapping[_Place, str]) -> list[tuple[Choice, Hazard]]:
     """The choices that edit where something is wrong: in the function, else in the file, else anywhere."""
-    found = []
-    for place in places:
-        reason = what or f"{place.code} would be found in `{place.function}`"
-        hazard = Hazard(
-            "does-not-hold", reason if place.code == "" or not what else f"{place.code} {what}", blocks=True
-        )
+    found: list[tuple[Choice, Hazard]] = []
+    for place, message in wrong.items():
+        hazard = Hazard("does-not-hold", message, blocks=True)
         in_file = [choice for choice in chosen if choice[1].path == place.path]
-        in_function = [choice for choice in in_file if _is_near(choice, place)]
-        found += [(choice, hazard) for choice in in_function or in_file or chosen]
+        near = [choice for choice in in_file if _is_near(choice, place)]
+        found += [(choice, hazard) for choice in near or in_file or chosen]
     return found
 
 
