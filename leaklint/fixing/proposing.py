@@ -12,7 +12,16 @@ from leaklint.model.fate import Task, Unclosed
 from leaklint.model.fix import Applicability, Environment, Fix, Hazard, Proposal
 from leaklint.rules import find_rule
 
-NO_REMEDY = Hazard("no-remedy", "there is no rewrite for this yet", blocks=True)
+_LEFT_TO_YOU = {
+    "LK001": "what cannot be parsed cannot be rewritten",
+    "LK002": "why the comment stands there is for you to know: take it out, or mend what it names",
+    "LK105": "who receives the task is outside of this project",
+    "LK107": "how long the object is needed is for you to say: enter it with `async with`, or close it in a `finally`",
+    "LK301": "where the scope begins and ends is for you to say: open it with one `async with`",
+    "LK302": "what becomes of the scope while the generator waits depends on who iterates over it",
+    "LK303": "whether the task belongs in the group, or the group is to stay open longer, is for you to say",
+}
+"""Why there is no remedy for what some rules find."""
 
 
 def proposals(examination: Examination, data: Mapping[str, bytes], environment: Environment) -> tuple[Proposal, ...]:
@@ -28,7 +37,7 @@ def proposals(examination: Examination, data: Mapping[str, bytes], environment: 
 
 def _proposal(diagnostic: Diagnostic, study: Study | None) -> Proposal:
     if study is None:
-        return Proposal(diagnostic, (), (NO_REMEDY,))
+        return Proposal(diagnostic, (), (_no_remedy(diagnostic),))
     finding = Finding(diagnostic, _subject(diagnostic, study.studied))
     fixes: list[Fix] = []
     reasons: list[Hazard] = []
@@ -40,7 +49,12 @@ def _proposal(diagnostic: Diagnostic, study: Study | None) -> Proposal:
             else:
                 reasons += [reason for reason in answer if reason not in reasons]
     fixes.sort(key=lambda fix: fix.applicability is Applicability.UNSAFE)
-    return Proposal(diagnostic, tuple(fixes), tuple(reasons) if reasons or fixes else (NO_REMEDY,))
+    return Proposal(diagnostic, tuple(fixes), tuple(reasons) if reasons or fixes else (_no_remedy(diagnostic),))
+
+
+def _no_remedy(diagnostic: Diagnostic) -> Hazard:
+    message = _LEFT_TO_YOU.get(diagnostic.code, "no rewrite is known for code of this form")
+    return Hazard("no-remedy", message, blocks=True)
 
 
 def _answer(remedy: Remedy, finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from leaklint.fixing.remedies import (
     gathering,
+    reraising,
     services,
 )
 from leaklint.fixing.study import Finding, Study
@@ -33,6 +34,7 @@ REMEDIES: tuple[Remedy, ...] = tuple(
     for module in (
         gathering,
         services,
+        reraising,
     )
 )
 """In the order in which they are preferred."""

@@ -1,0 +1,70 @@
+"""Lets a cancellation go on that a handler has caught and forgotten.
+
+A handler for cancellations alone ends with `raise`, after whatever it does; one that catches a cancellation among other
+things catches `Exception` instead, of which a cancellation is none. It is never safe: what came after the handler may
+have been meant to happen (https://docs.python.org/3/library/asyncio-task.html#task-cancellation).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from leaklint.analysis.kinds import last_name
+from leaklint.fixing.study import Finding, Study
+from leaklint.model import code
+from leaklint.model.code import Span
+from leaklint.model.fate import Misuse
+from leaklint.model.fix import Edit, Fix, Hazard, Insert, Replace, Substitute
+from leaklint.model.walk import walk
+
+NAME = "reraise"
+CODES = frozenset({"LK305"})
+
+
+def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
+    """The handler without its hold on cancellations, or why that is not for leaklint to decide."""
+    misuse = finding.subject
+    function = study.function_of(misuse) if isinstance(misuse, Misuse) else None
+    if not isinstance(misuse, Misuse) or function is None:
+        return ()
+    handler = next((each for each in _handlers(function) if each.span[:2] == misuse.span[:2]), None)
+    edit = _edit(handler, study) if handler is not None else None
+    if edit is None:
+        message = f"what `{misuse.source}` is for, if it is to let a cancellation through, is not plain"
+        return (Hazard("unclear-intent", message, blocks=True),)
+    return Fix(
+        NAME,
+        "let the cancellation go on",
+        study.path,
+        (edit,),
+        (Hazard("cancellation-ends-it", f"when `{function.name}` is cancelled, it ends: what follows is not done"),),
+        (f"a cancellation of `{function.name}` reaches who awaits it",),
+    )
+
+
+def _handlers(function: code.Function) -> Iterator[code.Handler]:
+    return (handler for statement in walk(function.body, code.Try) for handler in statement.handlers)
+
+
+def _edit(handler: code.Handler, study: Study) -> Edit | None:
+    match [last_name(each) for each in handler.types]:
+        case ["CancelledError"]:
+            return _raising(handler, study)
+        case ["BaseException"] if not isinstance(handler.types[0], code.Starred):
+            return Replace(handler.types[0].span, "Exception")
+    return None
+
+
+def _raising(handler: code.Handler, study: Study) -> Edit:
+    """A `raise` at the end of a handler, in place of what goes on there."""
+    body = next(
+        each.body
+        for each in ast.walk(ast.parse("\n".join(study.lines)))
+        if isinstance(each, ast.ExceptHandler) and each.lineno == handler.span.line
+    )
+    last = body[-1]
+    span = Span(last.lineno, last.col_offset + 1, last.end_lineno or last.lineno, last.col_offset + 2)
+    if isinstance(last, ast.Pass | ast.Continue | ast.Break | ast.Return):
+        return Substitute(span, ("raise",))
+    return Insert(span, ("raise",))
