@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from leaklint.adapters import pool
 from leaklint.adapters.files import Exclusion, File, Group, Sources, discover, is_excluded, read, surroundings
@@ -12,10 +13,24 @@ from leaklint.adapters.programs import programs
 from leaklint.adapters.projects import Layout, Project, display_path, working_directory
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Outcome, Reported
 from leaklint.model.facts import Unparsable
+from leaklint.model.fix import Environment
 from leaklint.policy.config import Overrides, Settings
+from leaklint.policy.requirements import Requirements
 from leaklint.syntax.source import decode
 
-__all__ = ["Options", "Run", "check", "check_stdin"]
+__all__ = [
+    "Configuration",
+    "Options",
+    "Run",
+    "Work",
+    "check",
+    "check_stdin",
+    "jobs_of",
+    "lines_in",
+    "run",
+    "work_in",
+    "work_on_stdin",
+]
 
 STDIN = "<stdin>"
 """What is read from standard input is called, unless it is given a name."""
@@ -73,7 +88,7 @@ class Run:
         """The lines of a file, without line ends, to be shown beside findings; none if it cannot be read any more."""
         source = self._sources.get(path)
         data = read(source) if isinstance(source, File) else source
-        return _lines(data, path) if isinstance(data, bytes) else ()
+        return lines_in(data, path) if isinstance(data, bytes) else ()
 
 
 def check(
@@ -91,7 +106,39 @@ def check(
 
     Raises `UserError` for a path that does not exist and for a mistake in a configuration.
     """
-    configuration = _Configuration(options)
+    configuration = Configuration(options)
+    work = work_in(paths, configuration, configuration.settings)
+    return run(work, jobs=jobs, on_progress=on_progress)
+
+
+def check_stdin(data: bytes, *, filename: str | None, options: Options) -> Run:
+    """Check source that came by standard input as if it were in a file of this name, which need not exist.
+
+    Without a name it is judged by itself.
+    """
+    configuration = Configuration(options)
+    work = work_on_stdin(data, filename, configuration, configuration.settings)
+    return run(work, jobs=1)
+
+
+class Work(NamedTuple):
+    """What is to be looked at."""
+
+    jobs: list[pool.Job]
+    sources: Sources
+    failures: tuple[Failed, ...] = ()
+    """The directories that could not be read."""
+    given: Mapping[str, bytes] = {}
+    """By path, the sources that are not on the disk."""
+
+
+SettingsOf = Callable[[Path], Settings]
+"""What is configured for the files in a directory."""
+
+
+def work_in(paths: Iterable[str], configuration: Configuration, settings: SettingsOf) -> Work:
+    """The programs among and below these paths."""
+    options = configuration.options
     found = discover(
         paths,
         exclusion_for=configuration.exclusion,
@@ -100,48 +147,47 @@ def check(
         isolated=options.isolated_files,
     )
     sources = Sources()
-    work = _work(found.groups, configuration, sources)
-    outcomes = [*found.failures, *pool.run(work, sources=sources, workers=jobs, on_progress=on_progress)]
-    return Run(
-        tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
-        {entry.file.path: entry.file for job in work for entry in job.entries},
-    )
+    return Work(jobs_of(found.groups, settings, configuration.layout, sources), sources, found.failures)
 
 
-def check_stdin(data: bytes, *, filename: str | None, options: Options) -> Run:
-    """Check source that came by standard input as if it were in a file of this name, which need not exist.
-
-    Without a name it is judged by itself.
-    """
-    configuration = _Configuration(options)
+def work_on_stdin(data: bytes, filename: str | None, configuration: Configuration, settings: SettingsOf) -> Work:
+    """The program around source that came by standard input; no program, if such a file is excluded."""
+    options = configuration.options
+    sources = Sources()
     location = str(working_directory() / (filename or STDIN))
-    path = display_path(location)
     if options.force_exclude and is_excluded(location, exclusion_for=configuration.exclusion):
-        return Run(())
+        return Work([], sources)
     group = surroundings(
         location,
         exclusion_for=configuration.exclusion,
         layout=configuration.layout,
         isolated=options.isolated_files or filename is None,
     )
-    sources = Sources()
     (file,) = (file for file in group.files if file.named)
     sources.put(file, data)
-    work = _work([group], configuration, sources)
-    others = {entry.file.path: entry.file for job in work for entry in job.entries}
-    return Run(tuple(pool.run(work, sources=sources, workers=1)), {**others, path: data})
+    jobs = jobs_of([group], settings, configuration.layout, sources)
+    return Work(jobs, sources, given={display_path(location): data})
 
 
-def _work(groups: Iterable[Group], configuration: _Configuration, sources: Sources) -> list[pool.Job]:
+def run(work: Work, *, jobs: int | None, on_progress: Callable[[int, int], None] | None = None) -> Run:
+    """Check the programs."""
+    outcomes = [*work.failures, *pool.run(work.jobs, sources=work.sources, workers=jobs, on_progress=on_progress)]
+    return Run(
+        tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
+        {**{entry.file.path: entry.file for job in work.jobs for entry in job.entries}, **work.given},
+    )
+
+
+def jobs_of(groups: Iterable[Group], settings: SettingsOf, layout: Layout, sources: Sources) -> list[pool.Job]:
     """The programs in groups of files, with what is configured for the named files."""
-    found = (program for group in groups for program in programs(group, layout=configuration.layout, read=sources.peek))
+    found = (program for group in groups for program in programs(group, layout=layout, read=sources.peek))
     return [
         pool.Job(
             tuple(
                 pool.Entry(
                     member.file,
                     member.module,
-                    configuration.settings(Path(member.file.location).parent) if member.file.named else None,
+                    settings(Path(member.file.location).parent) if member.file.named else None,
                     member.aliases,
                 )
                 for member in program
@@ -151,34 +197,53 @@ def _work(groups: Iterable[Group], configuration: _Configuration, sources: Sourc
     ]
 
 
-class _Configuration:
+class Configuration:
     """What is configured where, each directory looked up once."""
 
     def __init__(self, options: Options) -> None:
         self.layout = Layout()
-        self._options = options
+        self.options = options
         self._settings: dict[Path, Settings] = {}
+        self._guards: dict[Path, Settings] = {}
 
     def settings(self, directory: Path) -> Settings:
         """The settings for the files in a directory: the same object for all of a project."""
         project = self._project(directory)
         if project.root not in self._settings:
-            self._settings[project.root] = project.settings.override(self._options.overrides)
+            self._settings[project.root] = project.settings.override(self.options.overrides)
         return self._settings[project.root]
+
+    def guard(self, directory: Path) -> Settings:
+        """The same, with the rules that the file configures beside those that were asked for: what a fix must heed."""
+        project = self._project(directory)
+        if project.root not in self._guards:
+            self._guards[project.root] = self.settings(directory).also(project.settings)
+        return self._guards[project.root]
+
+    def environment(self, directory: Path) -> Environment:
+        """What the program in a directory runs on."""
+        asked = Requirements() if self.options.isolated else self.layout.declared(directory).requirements
+        return Environment(self.settings(directory).target, asked.anyio, asked.python)
+
+    def pyproject(self, directory: Path) -> str | None:
+        """The file in which the project around a directory lists its dependencies, as the user would write it."""
+        declared = self.layout.declared(directory)
+        return declared.path if declared.requirements.listed and not self.options.isolated else None
 
     def exclusion(self, directory: str) -> Exclusion:
         """What is left out in a directory."""
         project = self._project(Path(directory))
-        given = self._options.overrides.exclude
+        given = self.options.overrides.exclude
         root = project.root if given is None else working_directory()
         return Exclusion(str(root), project.settings.exclude if given is None else given)
 
     def _project(self, directory: Path) -> Project:
-        if self._options.isolated:
+        if self.options.isolated:
             return Project(working_directory(), Settings.default())
         return self.layout.project(directory)
 
 
-def _lines(data: bytes, path: str) -> Sequence[str]:
+def lines_in(data: bytes, path: str) -> Sequence[str]:
+    """The lines of a file, without line ends, also if its encoding is broken."""
     text = decode(data, path=path)
     return data.decode("latin-1").split("\n") if isinstance(text, Unparsable) else text.split("\n")

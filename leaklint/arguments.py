@@ -8,22 +8,27 @@ from typing import Any
 
 import click
 
+from leaklint.model.errors import UserError
+
 __all__ = [
     "COLOR",
     "EXPLAINING",
     "FILES",
+    "FIXED_SELECTION",
+    "FIXING",
     "JOBS",
     "OUTPUT",
     "PATHS",
     "PLACE",
     "SELECTION",
+    "FixRequest",
     "Grouped",
     "Request",
     "format_option",
     "option",
 ]
 
-HEADINGS = ("Rule selection", "File selection", "Output", "Miscellaneous")
+HEADINGS = ("Fixes", "Rule selection", "File selection", "Output", "Miscellaneous")
 
 
 class Grouped(click.Command):
@@ -86,36 +91,40 @@ def _split(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip()) if values else None
 
 
-SELECTION = options(
-    option(
-        "--select",
-        heading="Rule selection",
-        multiple=True,
-        metavar="RULES",
-        callback=_split,
-        help="Run these rules instead of the configured ones: codes, their beginnings, names or ALL, split by commas.",
-    ),
-    option(
-        "--ignore",
-        heading="Rule selection",
-        multiple=True,
-        metavar="RULES",
-        callback=_split,
-        help="Do not run these rules.",
-    ),
-    option(
-        "--strict/--no-strict",
-        heading="Rule selection",
-        default=None,
-        help="Also report tasks that are handed to other code or waited for by hand.",
-    ),
-    option(
-        "--honor-noqa/--no-honor-noqa",
-        heading="Rule selection",
-        default=None,
-        help="Whether `# noqa` and `# NOSONAR`, where they silence a rule of another linter, silence the same rule of "
-        "leaklint.",
-    ),
+def selection(*, select: str, ignore: str) -> Decorator:
+    """The options that select rules; what the first two are for depends on the command."""
+    return options(
+        option(
+            "--select",
+            heading="Rule selection",
+            multiple=True,
+            metavar="RULES",
+            callback=_split,
+            help=f"{select}: codes, their beginnings, names or ALL, split by commas.",
+        ),
+        option(
+            "--ignore", heading="Rule selection", multiple=True, metavar="RULES", callback=_split, help=f"{ignore}."
+        ),
+        option(
+            "--strict/--no-strict",
+            heading="Rule selection",
+            default=None,
+            help="Also report tasks that are handed to other code or waited for by hand.",
+        ),
+        option(
+            "--honor-noqa/--no-honor-noqa",
+            heading="Rule selection",
+            default=None,
+            help="Whether `# noqa` and `# NOSONAR`, where they silence a rule of another linter, silence the same rule "
+            "of leaklint.",
+        ),
+    )
+
+
+SELECTION = selection(select="Run these rules instead of the configured ones", ignore="Do not run these rules")
+FIXED_SELECTION = selection(
+    select="Fix what these rules find instead of what the configured ones find",
+    ignore="Do not fix what these rules find",
 )
 ISOLATED = option("--isolated", heading="File selection", is_flag=True, help="Read no pyproject.toml.")
 EXCLUDE = option(
@@ -176,6 +185,30 @@ JOBS = option(
 )
 EXPLAINING = options(EXCLUDE, ISOLATED, COLOR, VERBOSE, JOBS)
 """What `why` takes: the project around the one file matters."""
+FIXING = options(
+    option("--unsafe-fixes", heading="Fixes", is_flag=True, help="Apply fixes with hazards, too; each hazard is told."),
+    option(
+        "--diff", heading="Fixes", is_flag=True, help="Write nothing; show what would be written as a unified diff."
+    ),
+    option("--check", heading="Fixes", is_flag=True, help="Write nothing; tell what would be fixed."),
+    option("-i", "--interactive", heading="Fixes", is_flag=True, help="Show each fix and ask whether to apply it."),
+    option("--list-choices", heading="Fixes", is_flag=True, help="Write nothing; list the fixes of each finding."),
+    option(
+        "--choose",
+        heading="Fixes",
+        multiple=True,
+        metavar="NAMES",
+        callback=_split,
+        help="Of several fixes for a finding, prefer those of these names, split by commas.",
+    ),
+    option("--show-reasons", heading="Fixes", is_flag=True, help="Tell of each finding that remains why it does."),
+    option(
+        "--target",
+        heading="Fixes",
+        type=click.Choice(["anyio", "asyncio"]),
+        help="The library whose task groups to write, instead of the configured one (anyio).",
+    ),
+)
 PATHS = click.argument("paths", nargs=-1, metavar="[PATHS]...")
 PLACE = click.argument("place", metavar="PATH:LINE[:COLUMN]")
 
@@ -200,9 +233,59 @@ class Request:
     ignore: tuple[str, ...] | None = None
     strict: bool | None = None
     honor_noqa: bool | None = None
+    target: str | None = None
     exit_zero: bool = False
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Whether the source comes by standard input. Raises `UserError` if other things are asked for as well."""
+        if self.paths == ("-",) or (not self.paths and self.stdin_filename):
+            return True
+        if "-" in self.paths:
+            raise UserError("`-` (standard input) cannot be checked together with other paths")
+        if self.stdin_filename:
+            raise UserError("--stdin-filename is for standard input: give `-` as the only path")
+        return False
 
     @property
     def terse(self) -> bool:
         """Whether to leave out summary, warnings and progress bar."""
         return self.quiet or self.silent
+
+
+@dataclass(frozen=True, slots=True)
+class FixRequest(Request):
+    """What the arguments of `fix` ask for."""
+
+    unsafe_fixes: bool = False
+    diff: bool = False
+    check: bool = False
+    interactive: bool = False
+    list_choices: bool = False
+    choose: tuple[str, ...] | None = None
+    show_reasons: bool = False
+    exit_non_zero_on_fix: bool = False
+
+    def __post_init__(self) -> None:
+        modes = ("diff", "check", "interactive", "list_choices")
+        given = [f"--{mode.replace('_', '-')}" for mode in modes if getattr(self, mode)]
+        if len(given) > 1:
+            raise UserError(f"{given[0]} and {given[1]} exclude each other")
+        if self.format == "json" and (self.diff or self.interactive):
+            raise UserError(f"{given[0]} and --format json exclude each other")
+        if self.reads_stdin and self.interactive:
+            raise UserError("--interactive cannot ask where standard input is the source: name files")
+        if self.reads_stdin and self.format == "json" and not given:
+            raise UserError(
+                "standard output is for the fixed source: give --check or --list-choices with --format json"
+            )
+
+    @property
+    def writes(self) -> bool:
+        """Whether what is fixed is written, be it to standard output."""
+        return not (self.diff or self.check or self.list_choices)
+
+    @property
+    def fails_on_fix(self) -> bool:
+        """Whether something that is fixed, or would be, is told by the exit code."""
+        return not self.writes or self.exit_non_zero_on_fix

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -20,11 +21,14 @@ from leaklint.arguments import (
     COLOR,
     EXPLAINING,
     FILES,
+    FIXED_SELECTION,
+    FIXING,
     JOBS,
     OUTPUT,
     PATHS,
     PLACE,
     SELECTION,
+    FixRequest,
     Grouped,
     Request,
     format_option,
@@ -35,6 +39,7 @@ from leaklint.terminal import look_of, say, tolerate_any_text, waiting, write
 
 if TYPE_CHECKING:
     from leaklint.app import Options, Run
+    from leaklint.mending import Mended, Plan
     from leaklint.report.frame import Look
     from leaklint.rules import Rule
 
@@ -120,6 +125,71 @@ def check(**given: Any) -> int:
         result += text.summary(run.outcomes, look=look)
     code = FINDINGS if run.diagnostics and not request.exit_zero else CLEAN
     return _finish(request, run, result, code, look)
+
+
+@main.command(cls=Grouped)
+@PATHS
+@FIXING
+@format_option("text", "json")
+@FIXED_SELECTION
+@FILES
+@OUTPUT
+@JOBS
+@option("--exit-zero", is_flag=True, help="Exit with 0 even if findings remain.")
+@option("--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 also if something was fixed.")
+def fix(**given: Any) -> int:
+    """Rewrite code so that the tasks it starts are waited for.
+
+    PATHS are files and directories, or `-` for standard input; the current directory if there are none. What is fixed
+    without further options changes nothing but that: functions wait for the tasks they start, and a failure of one
+    reaches them and cancels the others.
+
+    Exits with 0 if no finding remains, 1 if one does (with --diff and --check also if something would be fixed), 2 if
+    leaklint could not run or could not write a file.
+    """
+    from leaklint.mending import together
+    from leaklint.repairing import plan_of, tell, tell_interrupted
+
+    request = FixRequest(**given)
+    look = look_of(request.color)
+    plan = plan_of(request, look)
+    done: list[Mended] = []
+    try:
+        run, source = _mend(request, plan, done)
+    except KeyboardInterrupt:
+        tell_interrupted(request, together(done), look)
+        return INTERRUPTED
+    mended = together(done)
+    failed = tell(request, run, mended, source, look)
+    is_found = bool(mended.remaining) or (bool(mended.rewritten) and request.fails_on_fix)
+    if failed:
+        return FAILED
+    return FINDINGS if is_found and not request.exit_zero and not request.list_choices else CLEAN
+
+
+def _mend(request: FixRequest, plan: Plan, done: list[Mended]) -> tuple[Run, bytes | None]:
+    """Mend what is asked for, with what came of each program in `done`; gives also what came by standard input."""
+    from leaklint import mending
+
+    options = _app_options(request)
+    started = time.monotonic()
+    source = None
+    if request.reads_stdin:
+        source = _stdin()
+        run = mending.fix_stdin(source, plan, filename=request.stdin_filename, options=options, note=done.append)
+    else:
+        with waiting(shown=not request.terse and not request.interactive) as note:
+            run = mending.fix(
+                request.paths or (".",),
+                plan,
+                options=options,
+                jobs=request.jobs,
+                note=done.append,
+                on_checked=note,
+                on_fixed=partial(note, what="fixing programs"),
+            )
+    _say_about(request, run, time.monotonic() - started)
+    return run, source
 
 
 @main.command(cls=Grouped)
@@ -257,28 +327,33 @@ def _run(request: Request) -> Run:
 
     options = _app_options(request)
     started = time.monotonic()
-    paths = request.paths or (() if request.stdin_filename else (".",))
-    if paths == ("-",) or not paths:
-        data = sys.stdin.buffer.read() if sys.stdin else b""
-        run = app.check_stdin(data, filename=request.stdin_filename, options=options)
-    elif "-" in paths:
-        raise UserError("`-` (standard input) cannot be checked together with other paths")
-    elif request.stdin_filename:
-        raise UserError("--stdin-filename is for standard input: give `-` as the only path")
+    if request.reads_stdin:
+        run = app.check_stdin(_stdin(), filename=request.stdin_filename, options=options)
     else:
         with waiting(shown=not request.terse) as note:
-            run = app.check(paths, options=options, jobs=request.jobs, on_progress=note)
+            run = app.check(request.paths or (".",), options=options, jobs=request.jobs, on_progress=note)
+    _say_about(request, run, time.monotonic() - started)
+    return run
+
+
+def _stdin() -> bytes:
+    return sys.stdin.buffer.read() if sys.stdin else b""
+
+
+def _say_about(request: Request, run: Run, seconds: float) -> None:
+    """On standard error, say what is worth saying about a run."""
     if not run.outcomes and not request.terse:
         remaining = " that are not excluded" if request.force_exclude else ""
-        say(f"no Python files found in {', '.join(paths) or request.stdin_filename}{remaining}", "warning")
+        named = ", ".join(request.paths or (() if request.stdin_filename else (".",))) or request.stdin_filename
+        say(f"no Python files found in {named}{remaining}", "warning")
     if request.verbose:
         files = "1 file" if len(run.outcomes) == 1 else f"{len(run.outcomes)} files"
-        say(f"{files} looked at in {time.monotonic() - started:.2f} s")
-    return run
+        say(f"{files} looked at in {seconds:.2f} s")
 
 
 def _app_options(request: Request) -> Options:
     from leaklint.app import Options
+    from leaklint.model.fix import Target
     from leaklint.policy.config import Overrides, codes_of
 
     return Options(
@@ -288,6 +363,7 @@ def _app_options(request: Request) -> Options:
             exclude=request.exclude,
             strict=request.strict,
             honor_noqa=request.honor_noqa,
+            target=None if request.target is None else Target(request.target),
         ),
         isolated=request.isolated,
         force_exclude=request.force_exclude,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from leaklint.analysis.expansion import Expansion, Needle
 from leaklint.analysis.linking import Names, link, renamed, tree_of
 from leaklint.catalog import BASE, Catalog
+from leaklint.catalog.anyio_history import mentions_removed
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Failed
 from leaklint.model.facts import ModuleFacts, Unparsable
@@ -67,7 +68,11 @@ def too_deep(path: str) -> Unparsable:
 def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
     """Read what matters of a program. Never raises for what is in a file: that is one of the `faults`."""
     reader = _Reader(texts, catalog)
-    reader.read_all(text for text in texts if mentions_spawn(text.data, catalog.words))
+    # what is used in a way that is gone may be made in any file that uses AnyIO
+    has_removed = any(mentions_removed(text.data) for text in texts)
+    reader.read_all(
+        text for text in texts if mentions_spawn(text.data, catalog.words) or (has_removed and b"anyio" in text.data)
+    )
     for _ in range(_MOST_ROUNDS):
         if not reader.expand():
             break

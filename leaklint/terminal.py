@@ -10,9 +10,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 import click
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from leaklint.report.frame import Look
 
-__all__ = ["look_of", "say", "tolerate_any_text", "waiting", "wants_color", "write"]
+__all__ = ["ask", "look_of", "say", "tolerate_any_text", "waiting", "wants_color", "write", "write_bytes"]
 
 PATIENCE = 2.0
 """Seconds that a terminal waits before it is shown a progress bar."""
@@ -31,14 +31,15 @@ PIPED_WIDTH = 140
 """Cells in a line of output that does not go to a terminal."""
 
 
-def look_of(color: str) -> Look:
-    """How output is to look, given the choice of `--color`."""
+def look_of(color: str, stream: IO[str] | None = None) -> Look:
+    """How output to a stream (standard output, if none is given) is to look, given the choice of `--color`."""
     from leaklint.report.frame import Look
 
-    terminal = sys.stdout is not None and sys.stdout.isatty()
+    stream = stream or sys.stdout
+    terminal = stream is not None and stream.isatty()
     return Look(
-        color=wants_color(color, sys.stdout),
-        unicode=_takes_box_characters(sys.stdout),
+        color=wants_color(color, stream),
+        unicode=_takes_box_characters(stream),
         width=shutil.get_terminal_size().columns if terminal else PIPED_WIDTH,
         terminal=terminal,
     )
@@ -80,6 +81,30 @@ def write(text: str, stream: IO[str] | None, *, color: bool = False) -> None:
             raise UserError(f"cannot write the output: {error.strerror}") from None
 
 
+def write_bytes(data: bytes) -> None:
+    """Write to standard output what is no text of ours, as `write` does."""
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None:  # something in Python's memory
+        write(data.decode("utf-8", "surrogateescape"), sys.stdout)
+        return
+    try:
+        sys.stdout.flush()
+        stream.write(data)
+        stream.flush()
+    except OSError as error:
+        _mute(sys.stdout)
+        if error.errno not in (errno.EPIPE, errno.EINVAL):
+            raise UserError(f"cannot write the output: {error.strerror}") from None
+
+
+def ask(question: str, *, color: bool) -> str | None:
+    """The answer to a question, without white space around it; None if the input has ended."""
+    write(question, sys.stdout, color=color)
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
+    return answer.strip() if answer else None
+
+
 def _mute(stream: IO[str] | None) -> None:
     """Send a broken stream to nowhere, or Python would complain when it flushes it at exit."""
     if stream is None:
@@ -99,9 +124,15 @@ def say(message: str, kind: str | None = None) -> None:
     write(f"leaklint: {label}{visible(message)}\n", sys.stderr, color=color)
 
 
+class Waiting(Protocol):
+    """Is told how many things are done, of how many."""
+
+    def __call__(self, done: int, total: int, /, what: str = ...) -> None: ...
+
+
 @contextmanager
-def waiting(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that is told how many files are done, of how many.
+def waiting(*, shown: bool) -> Iterator[Waiting]:
+    """Give a function that is told how many files are done, of how many, or how much of something else.
 
     It draws a progress bar on standard error if that is a terminal which has waited for `PATIENCE` seconds.
     """
@@ -109,14 +140,14 @@ def waiting(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
     may_draw = shown and sys.stderr is not None and sys.stderr.isatty()
     bar: Progress | None = None
 
-    def note(done: int, total: int) -> None:
+    def note(done: int, total: int, what: str = "checking files") -> None:
         nonlocal bar
         if bar is None and may_draw and time.monotonic() - started > PATIENCE:
             bar = _progress_bar()
-            bar.add_task("checking", total=total)
+            bar.add_task(what, total=total)
             bar.start()
         if bar is not None:
-            bar.update(bar.task_ids[0], completed=done, total=total)
+            bar.update(bar.task_ids[0], description=what, completed=done, total=total)
 
     try:
         yield note
@@ -129,11 +160,5 @@ def _progress_bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("files"),
-        TimeElapsedColumn(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -74,6 +74,11 @@ def test_the_pages_of_the_rules_are_up_to_date() -> None:
     assert committed == pages
 
 
+def test_the_tables_of_the_fixes_are_up_to_date() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "generate_fixes.py"))["page"]()
+    assert (ROOT / "docs" / "fixes.md").read_text(encoding="utf-8") == page
+
+
 def test_the_changelog_names_every_rule() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert [rule.code for rule in all_rules() if f"{rule.name} ({rule.code})" not in changelog] == []

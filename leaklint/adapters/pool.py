@@ -11,10 +11,10 @@ from typing import BinaryIO, NamedTuple
 
 from leaklint.adapters.files import File, Sources
 from leaklint.engine import Input, check_program
-from leaklint.model.diagnostic import Outcome
+from leaklint.model.diagnostic import Failed, Outcome
 from leaklint.policy.config import Settings
 
-__all__ = ["Entry", "Job", "check_job", "default_jobs", "run", "serve"]
+__all__ = ["Entry", "Job", "check_job", "collector_off", "default_jobs", "inputs_of", "run", "serve"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and that of all files that outcomes are wanted of."""
@@ -64,7 +64,7 @@ def run(
 
         sources.clear()
         outcomes = check_in_workers(jobs, count=count, on_progress=note)
-    with _collector_off():
+    with collector_off():
         for job in jobs:
             if any(entry.file.path not in outcomes for entry in job.wanted):
                 outcomes.update((outcome.path, outcome) for outcome in check_job(job, sources))
@@ -81,6 +81,12 @@ def default_jobs() -> int:
 
 def check_job(job: Job, sources: Sources) -> list[Outcome]:
     """Read and check one program; the outcomes of the wanted files are in no particular order. Never raises."""
+    inputs, failures = inputs_of(job, sources)
+    return [*failures, *check_program(inputs)]
+
+
+def inputs_of(job: Job, sources: Sources) -> tuple[list[Input], list[Failed]]:
+    """The files of a program as the engine takes them, and the wanted ones that cannot be read."""
     inputs, failures = [], []
     for entry in job.entries:
         file = entry.file
@@ -89,12 +95,12 @@ def check_job(job: Job, sources: Sources) -> list[Outcome]:
             inputs.append(Input(file.path, entry.module, data, entry.settings, file.explicit, entry.aliases))
         elif entry.settings is not None:
             failures.append(data)
-    return [*failures, *check_program(inputs)]
+    return inputs, failures
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """What a worker does: check batches of programs until there are no more, or nobody wants the outcomes any more."""
-    with _collector_off(), suppress(EOFError, OSError):
+    with collector_off(), suppress(EOFError, OSError):
         while True:
             outcomes = pickle.dumps([outcome for job in pickle.load(requests) for outcome in check_job(job, Sources())])
             answers.write(len(outcomes).to_bytes(8, "big") + outcomes)
@@ -103,7 +109,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
+def collector_off() -> Iterator[None]:
     """Syntax trees are many objects and no garbage: searching them for cycles costs time and finds nothing."""
     was_on = gc.isenabled()
     gc.disable()

@@ -9,8 +9,19 @@ from typing import NamedTuple
 
 from leaklint.model.errors import UserError
 from leaklint.policy.config import ConfigError, Settings, parse_pyproject
+from leaklint.policy.requirements import Requirements, parse_requirements
 
-__all__ = ["MARKERS", "Layout", "Project", "below", "display_path", "dotted", "without_suffix", "working_directory"]
+__all__ = [
+    "MARKERS",
+    "Declared",
+    "Layout",
+    "Project",
+    "below",
+    "display_path",
+    "dotted",
+    "without_suffix",
+    "working_directory",
+]
 
 MARKERS = frozenset({".git", "pyproject.toml"})
 """What stands in the directory in which a project begins."""
@@ -24,6 +35,14 @@ class Project(NamedTuple):
     settings: Settings
 
 
+class Declared(NamedTuple):
+    """What the project around a directory asks for."""
+
+    path: str | None
+    """The `pyproject.toml` that says so, as the user would write it."""
+    requirements: Requirements
+
+
 @dataclass(slots=True)
 class Layout:
     """Where projects and packages begin. Every directory (an absolute path) is looked at once in the life of this."""
@@ -31,6 +50,7 @@ class Layout:
     _projects: dict[Path, Project] = field(default_factory=dict)
     _roots: dict[str, str | None] = field(default_factory=dict)
     _packages: dict[str, str | None] = field(default_factory=dict)
+    _declared: dict[Path, Declared] = field(default_factory=dict)
 
     def project(self, directory: Path) -> Project:
         """What configures a directory.
@@ -48,6 +68,23 @@ class Layout:
             else:
                 self._projects[directory] = Project(working_directory(), Settings.default())
         return self._projects[directory]
+
+    def declared(self, directory: Path) -> Declared:
+        """What the project around a directory asks for.
+
+        That is the nearest `pyproject.toml` that describes a project, here or further up within the repository. One
+        that cannot be read, or is not TOML, asks for nothing.
+        """
+        if directory not in self._declared:
+            pyproject = directory / "pyproject.toml"
+            found = _requirements(pyproject)
+            if found is not None:
+                self._declared[directory] = Declared(display_path(pyproject), found)
+            elif directory == directory.parent or (directory / ".git").exists():
+                self._declared[directory] = Declared(None, Requirements())
+            else:
+                self._declared[directory] = self.declared(directory.parent)
+        return self._declared[directory]
 
     def root(self, directory: str) -> str | None:
         """The directory in which the project around a directory begins: the nearest with a marker; None without one."""
@@ -134,3 +171,11 @@ def _settings(pyproject: Path) -> Settings | None:
     except UnicodeDecodeError:
         raise ConfigError(f"{display_path(pyproject)}: not valid TOML: it is not in UTF-8") from None
     return parse_pyproject(text, origin=display_path(pyproject))
+
+
+def _requirements(pyproject: Path) -> Requirements | None:
+    """What a `pyproject.toml` asks for; None if there is no such file or it describes no project."""
+    try:
+        return parse_requirements(pyproject.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return None

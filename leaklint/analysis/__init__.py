@@ -11,6 +11,7 @@ from leaklint.analysis.interpreter.knot import Interpreter
 from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.leaving import Leaving
 from leaklint.analysis.program import Program
+from leaklint.analysis.removed import Removals
 from leaklint.analysis.scopes import misused_scopes
 from leaklint.analysis.tracing import Tracer
 from leaklint.analysis.unclosed import Closing
@@ -30,7 +31,7 @@ class Findings:
     hidden: tuple[Task, ...] = ()
     """What starts tasks without being a spawn, and the waits that leave spawned tasks running."""
     misuses: tuple[Misuse, ...] = ()
-    """The task groups that are used wrongly, and the cancellations that are swallowed."""
+    """The task groups that are used wrongly, the cancellations that are swallowed, and the calls that are gone."""
     unclosed: tuple[Unclosed, ...] = ()
     """The objects that it makes, that own tasks, and that nothing ends."""
 
@@ -45,6 +46,7 @@ class Analysis:
         self.tracer = Tracer(Shared(program, self.kinds, Interpreter()))
         self._leaving = Leaving(self.tracer)
         self._closing = Closing(self.tracer)
+        self._removals = Removals(self.kinds)
 
     def tasks(self, facts: ModuleFacts) -> tuple[Task, ...]:
         """The inventory of a file."""
@@ -52,7 +54,7 @@ class Analysis:
 
     def findings(self, facts: ModuleFacts) -> Findings:
         """All that is said of a file."""
-        misuses = [*misused_scopes(facts, self.kinds), *swallowed(facts, self.kinds)]
+        misuses = [*misused_scopes(facts, self.kinds), *swallowed(facts, self.kinds), *self._removals.uses(facts)]
         return Findings(
             self.tasks(facts),
             self._leaving.calls(facts),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from leaklint.analysis.program import Program
 from leaklint.catalog import BASE, CONTAINER_TYPES, LOOP_SPAWNS, SYNCHRONISATION, Catalog, Role
+from leaklint.catalog.anyio_history import ENDS
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import walk
@@ -404,7 +405,11 @@ def _assignments(function: code.Function) -> list[tuple[Expr, Binding]]:
 
 
 def pairs(target: Expr, value: Expr) -> list[tuple[Expr, Expr]]:
-    """`a, b = x, y` is two assignments."""
+    """`a, b = x, y` is two assignments; so is `a, b = f()`, where it is known of what classes the two are."""
+    if isinstance(target, code.Display) and isinstance(value, code.Call):
+        made = value.func.value if isinstance(value.func, code.Subscript) else value.func
+        ends = ENDS.get(path_of(made) or "", ())
+        return [(each, code.Global(end, end, value.span)) for each, end in zip(target.items, ends, strict=False)]
     if isinstance(target, code.Display) and isinstance(value, code.Display) and len(target.items) == len(value.items):
         return list(zip(target.items, value.items, strict=True))
     return [(target, value)]

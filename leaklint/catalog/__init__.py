@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from leaklint.catalog import anyio_history
 from leaklint.catalog.libraries import LIBRARIES, TYPES
 from leaklint.catalog.methods import (
     ADDING,
@@ -119,7 +120,7 @@ class Catalog:
     def type_of(self, path: str) -> str | None:
         """The class of what an attribute or a call gives, or of what a decorator makes; None when nothing is said."""
         found = TYPES.get(path)
-        return found[0] if found else None
+        return found[0] if found else anyio_history.TYPES.get(path)
 
     @cached_property
     def words(self) -> tuple[bytes, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from leaklint.fixing.study import contains
 from leaklint.model.code import Span
-from leaklint.model.fix import Edit, Fix, Forget, Import, Insert, Proposal, Replace, Wrap
+from leaklint.model.fix import Edit, Fix, Forget, Import, Insert, Proposal, Replace, Substitute, Synchronize, Wrap
 
 Choice = tuple[Proposal, Fix]
 """A finding, and the way in which it is to be mended."""
@@ -49,6 +49,11 @@ def _clash(one: Edit, other: Edit) -> bool:
         return not _alike(one, other) and one.function == other.function and _overlap(_extent(one), _extent(other))
     if isinstance(one, Wrap) or isinstance(other, Wrap):
         return False
+    if isinstance(one, Synchronize) and isinstance(other, Synchronize):
+        return one.span[:2] == other.span[:2]
+    for this, that in ((one, other), (other, one)):
+        if isinstance(this, Synchronize):  # what stands in the statement can be edited
+            return isinstance(that, Substitute) and contains(that.span, this.span)
     if isinstance(one, Insert) or isinstance(other, Insert):
         both_statements = not isinstance(one, Replace) and not isinstance(other, Replace)
         return both_statements and one.span[:2] == other.span[:2]
@@ -56,6 +61,9 @@ def _clash(one: Edit, other: Edit) -> bool:
 
 
 def _alike(one: Wrap, other: Wrap) -> bool:
+    """Whether two can become one."""
+    if one.exact or other.exact:
+        return one == other
     return one.template == other.template and one.function == other.function
 
 

@@ -68,6 +68,8 @@ class Pattern(str, Enum):
     """A spawn into a group that has been left."""
     SWALLOWED = "swallowed"
     """A cancellation that is caught and forgotten."""
+    REMOVED = "removed"
+    """Something that a library no longer has."""
 
 
 EXPLAINED = {
@@ -153,7 +155,7 @@ class Unclosed:
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
-    """A task group or cancel scope that is used wrongly, or a cancellation that is swallowed."""
+    """A task group or cancel scope that is used wrongly, a cancellation that is swallowed, a call that is gone."""
 
     pattern: Pattern
     path: str

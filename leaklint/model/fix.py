@@ -78,8 +78,8 @@ class Insert(NamedTuple):
 class Wrap(NamedTuple):
     """Move the statements of one block from the one that begins at `first` to the one at `last` into a statement.
 
-    `template` is that statement; the line `...` in it stands for them. Of several in a function that overlap, those
-    with the same template become one.
+    `template` is that statement, with others before it, if need be; the line `...` in it stands for them. Of several
+    in a function that overlap, those with the same template become one.
     """
 
     first: Span
@@ -87,6 +87,8 @@ class Wrap(NamedTuple):
     template: str
     function: str
     """The qualified name of the function that they stand in."""
+    exact: bool = False
+    """Whether it has to begin and end where it does, so that it does not become one with others."""
 
 
 class Inherit(NamedTuple):
@@ -94,6 +96,16 @@ class Inherit(NamedTuple):
 
     span: Span
     base: str
+
+
+class Synchronize(NamedTuple):
+    """Enter with `with` what the `async with` statement that begins at `span` enters at `contexts`.
+
+    If it enters more than that, it becomes several, one in the other.
+    """
+
+    span: Span
+    contexts: tuple[Span, ...]
 
 
 class Import(NamedTuple):
@@ -108,7 +120,7 @@ class Forget(NamedTuple):
     name: str
 
 
-Edit = Replace | Substitute | Insert | Wrap | Inherit | Import | Forget
+Edit = Replace | Substitute | Insert | Wrap | Inherit | Synchronize | Import | Forget
 
 # -- fixes -------------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from keyword import iskeyword
 
 from leaklint.catalog import Catalog, extended
 from leaklint.model.errors import UserError
+from leaklint.model.fix import Target
 from leaklint.rules import Rule, all_rules, nearest_rule
 
 if sys.version_info >= (3, 11):
@@ -41,6 +42,7 @@ class Overrides:
     exclude: tuple[str, ...] | None = None
     strict: bool | None = None
     honor_noqa: bool | None = None
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Settings:
     """Dotted paths of functions and methods that start a task and return its handle."""
     known_owners: tuple[str, ...] = ()
     """Dotted paths of classes that wait for the tasks that their methods start or are given."""
+    target: Target = Target.ANYIO
+    """The library whose task groups fixes write."""
 
     @classmethod
     def default(cls) -> Settings:
@@ -87,6 +91,7 @@ class Settings:
             honor_noqa=_boolean(mapping, "honor-noqa", origin, default=True),
             known_spawners=_dotted_names(mapping, "known-spawners", origin),
             known_owners=_dotted_names(mapping, "known-owners", origin),
+            target=_target(mapping, origin),
         )
 
     @property
@@ -98,6 +103,11 @@ class Settings:
         """These settings with every value of `given` that is not None in place of its own."""
         values = {field.name: getattr(given, field.name) for field in fields(given)}
         return replace(self, **{name: value for name, value in values.items() if value is not None})
+
+    def also(self, other: Settings) -> Settings:
+        """These settings, with the rules that run under `other` added to those that run."""
+        both = frozenset(rule.code for rule in all_rules() if self.enabled(rule.code) or other.enabled(rule.code))
+        return replace(self, select=both, ignore=ALWAYS_ON - both, strict=False)
 
     def enabled(self, code: str) -> bool:
         """Whether the rule with this code runs."""
@@ -187,6 +197,15 @@ def _boolean(mapping: Mapping[str, object], key: str, origin: str, *, default: b
     if not isinstance(value, bool):
         raise ConfigError(f"{origin}: `{key}` must be true or false, not {_kind(value)}")
     return value
+
+
+def _target(mapping: Mapping[str, object], origin: str) -> Target:
+    value = mapping.get("target", Target.ANYIO.value)
+    known = [target.value for target in Target]
+    if value not in known:
+        given = f'"{value}"' if isinstance(value, str) else _kind(value)
+        raise ConfigError(f"{origin}: `target` must be {' or '.join(known)}, not {given}")
+    return Target(value)
 
 
 KINDS: tuple[tuple[type, str], ...] = (

@@ -12,9 +12,10 @@ from typing import Any
 
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed, Level, Outcome, Reported
 from leaklint.model.fate import Step
+from leaklint.model.fix import Fix, Hazard, Proposal
 from leaklint.rules import Rule
 
-__all__ = ["check_json", "rules_json", "tasks_json"]
+__all__ = ["check_json", "fixes_json", "rules_json", "tasks_json"]
 
 VERSION = 1
 UNPARSABLE = "LK001"
@@ -48,6 +49,71 @@ def tasks_json(outcomes: Sequence[Outcome]) -> str:
             "errors": sorted(errors, key=lambda error: str(error["path"])),
         }
     )
+
+
+def fixes_json(
+    outcomes: Sequence[Outcome],
+    applied: Iterable[tuple[Diagnostic, Fix]],
+    remaining: Iterable[Proposal],
+    *,
+    rewritten: Iterable[str],
+    left_alone: Iterable[tuple[str, str]],
+    needs: Iterable[tuple[str | None, Sequence[int]]],
+    failures: Iterable[Failed],
+    found: int,
+    is_written: bool,
+) -> str:
+    """What was mended (`fixed`) and what remains, with every fix that there is for it and the reasons against others.
+
+    `files` are the paths of the changed files. Where nothing was `written`, `fixed` and `files` say what would be. A
+    file that is not to be changed stands in `left_alone`, what the new code needs of AnyIO in `needs`.
+    """
+    fixed = [{**_finding(finding), "fix": _fix(fix)} for finding, fix in applied]
+    offers = [
+        {
+            **_finding(each.finding),
+            "fixes": [_fix(fix) for fix in each.fixes],
+            "reasons": [_hazard(reason) for reason in each.reasons],
+        }
+        for each in remaining
+    ]
+    return _dump(
+        {
+            "version": VERSION,
+            "written": is_written,
+            "fixed": fixed,
+            "remaining": offers,
+            "files": list(rewritten),
+            "left_alone": [{"path": path, "message": why} for path, why in left_alone],
+            "needs": [{"path": path, "requirement": f"anyio>={_release(release)}"} for path, release in needs],
+            "errors": [_failure(failure) for failure in failures],
+            "summary": {
+                "files": sum(not isinstance(outcome, Failed) for outcome in outcomes),
+                "found": found,
+                "fixed": found - len(offers),
+                "remaining": len(offers),
+                "fixable": sum(bool(each["fixes"]) for each in offers),
+            },
+        }
+    )
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "name": fix.name,
+        "title": fix.title,
+        "applicability": fix.applicability.value,
+        "changes": list(fix.notes),
+        "hazards": [_hazard(hazard) for hazard in fix.hazards],
+    }
+
+
+def _hazard(hazard: Hazard) -> dict[str, Any]:
+    return {"name": hazard.name, "message": hazard.message}
+
+
+def _release(release: Sequence[int]) -> str:
+    return ".".join(map(str, release))
 
 
 def rules_json(rules: Iterable[Rule]) -> str:

@@ -29,6 +29,9 @@ STYLES: Mapping[str, Style] = {
         "dim": "dim",
         "good": "bold green",
         "calm": "green",
+        "added": "green",
+        "removed": "red",
+        "hunk": "cyan",
     }.items()
 }
 

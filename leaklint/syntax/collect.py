@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from leaklint.catalog.anyio_history import Form, removed
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span
 from leaklint.model.facts import ModuleFacts, ModuleNames
@@ -214,8 +215,10 @@ class _Collector(Expressions):
     def statement(self, node: ast.stmt) -> code.Stmt | None:
         span = self.span(node)
         match node:
-            case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Import() | ast.ImportFrom():
+            case ast.Expr(value=ast.Constant()) | ast.Pass():
                 return None
+            case ast.Import() | ast.ImportFrom():
+                return self.import_(node, span)
             case ast.Global() | ast.Nonlocal():
                 return None
             case ast.Expr(value=value):
@@ -268,6 +271,16 @@ class _Collector(Expressions):
         if hasattr(node, "handlers"):  # ast.Try, and ast.TryStar where the interpreter has it
             return self.try_(node, span)
         return self.other(node, span)
+
+    def import_(self, node: ast.Import | ast.ImportFrom, span: Span) -> code.Stmt | None:
+        """What an import asks of a library that no longer has it; all other imports are in the tables of names."""
+        within = "" if isinstance(node, ast.Import) else f"{'.' * node.level}{node.module or ''}."
+        gone = [
+            self.global_(path, alias.asname or alias.name, self.span(alias))
+            for alias in node.names
+            if (path := f"{within}{alias.name}").startswith("anyio.") and removed(Form.NAME, path)
+        ]
+        return code.Evaluate(code.Opaque(tuple(gone), span), span) if gone else None
 
     def if_(self, node: ast.If, span: Span) -> code.If:
         branches = [code.Branch(self.expr(node.test), self.block(node.body))]

@@ -1,33 +1,151 @@
-"""What a coroutine may do when it runs in a task that somebody waits for, or cancels."""
+"""What a coroutine may do when it runs in a task that somebody waits for, or cancels.
+
+Each predicate follows the coroutine through the functions of the program. What it meets there and cannot follow is
+`unresolved-callee`, the same hazard from each.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from leaklint.analysis.kinds import last_name
+from leaklint.fixing.hazards.points import Cleanup, Does, Point, functions_of, points_of, unknown
+from leaklint.fixing.hazards.swallowing import swallows
 from leaklint.fixing.study import Study
 from leaklint.model import code
-from leaklint.model.fix import Hazard
+from leaklint.model.code import Expr, Span
+from leaklint.model.fix import Hazard, Target
 from leaklint.model.walk import text
 
+__all__ = [
+    "Cleanup",
+    "cleanups",
+    "may_be_cut",
+    "may_end_by_cancellation",
+    "may_not_end",
+    "may_outlive_cancellation",
+    "of_group_child",
+]
 
-def may_not_end(coroutine: code.Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+UNRESOLVED = "unresolved-callee"
+_Found = tuple[str, Span, code.Function]
+"""What is found, and where."""
+_MOST = 3
+"""So many hazards of one name say enough."""
+
+
+def may_not_end(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
     """`may-never-end`: who waits for it may wait for ever."""
-    return _unresolved(coroutine, function, study)
+    child = name_of(coroutine)
+    points = points_of(coroutine, function, study)
+    staying = [
+        (f"`{child}` may never end: {_waited_for(point)}", point.span, point.function)
+        for point in points
+        if point.does in (Does.STAYS, Does.HANDLE) and not point.limited
+    ]
+    return _hazards("may-never-end", staying, points, coroutine, function, study)
 
 
-def may_be_cut(coroutine: code.Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
-    """`cleanup-is-cut`: it awaits while it cleans up, which AnyIO's cancellation ends at the first such await."""
-    return _unresolved(coroutine, function, study)
+def _waited_for(point: Point) -> str:
+    return f"it waits for `{point.said}`" if point.does is Does.HANDLE else point.said
 
 
-def may_end_by_cancellation(coroutine: code.Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
-    """`foreign-cancellation`: it may end with a `CancelledError` of others, which ends its AnyIO group in silence."""
-    return _unresolved(coroutine, function, study)
+def may_be_cut(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`cleanup-is-cut`: it awaits while it cleans up, which AnyIO's cancellation ends at the first such await.
+
+    A task of asyncio is cancelled once, so what it awaits afterwards runs on: no hazard if that is the target.
+    """
+    child = name_of(coroutine)
+    points = points_of(coroutine, function, study)
+    cut: dict[int, _Found] = {}
+    for point in points if study.environment.target is Target.ANYIO else ():
+        if point.cleanup is not None and point.does is not Does.CANCELLED and not point.shielded:
+            where = "" if point.cleanup.what == "__aexit__" else f" in `{point.cleanup.what}`"
+            said = f"a cancellation of `{child}` cuts what it awaits{where}"
+            cut.setdefault(id(point.cleanup.block), (said, point.span, point.function))
+    return _hazards("cleanup-is-cut", list(cut.values()), points, coroutine, function, study)
 
 
-def may_outlive_cancellation(coroutine: code.Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+def cleanups(coroutine: Expr, function: code.Function, study: Study) -> tuple[Cleanup, ...]:
+    """The statements that `may_be_cut` is about: those of a `finally`, an `except`, an `__aexit__`."""
+    found: dict[tuple[str, Span], Cleanup] = {}
+    for point in points_of(coroutine, function, study):
+        if point.cleanup is not None and point.does is not Does.CANCELLED and not point.shielded:
+            found.setdefault((point.cleanup.function.qualname, point.cleanup.first), point.cleanup)
+    return tuple(found.values())
+
+
+def may_end_by_cancellation(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`foreign-cancellation`: it may end with a `CancelledError` of others, which ends its AnyIO group in silence.
+
+    A group of asyncio takes it for the end of that task alone: no hazard if that is the target.
+    """
+    child = name_of(coroutine)
+    points = points_of(coroutine, function, study)
+    cancelled = []
+    for point in points if study.environment.target is Target.ANYIO else ():
+        if point.does in (Does.CANCELLED, Does.HANDLE) and not point.caught:
+            why = (
+                point.said if point.does is Does.CANCELLED else f"`{point.said}`, which it waits for, may be cancelled"
+            )
+            cancelled.append((f"`{child}` may end with a `CancelledError`: {why}", point.span, point.function))
+    return _hazards("foreign-cancellation", cancelled, points, coroutine, function, study)
+
+
+def may_outlive_cancellation(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
     """`swallows-cancellation`: when it is cancelled, it may go on."""
-    return _unresolved(coroutine, function, study)
+    child = name_of(coroutine)
+    points = points_of(coroutine, function, study)
+    found = [
+        (f"`{child}` goes on when it is cancelled: `{each.written}`", each.span, each.function)
+        for each in swallows(functions_of(coroutine, function, study), study)
+    ]
+    return _hazards("swallows-cancellation", found, points, coroutine, function, study)
 
 
-def _unresolved(coroutine: code.Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
-    del function, study
-    return (Hazard("unresolved-callee", f"what `{text(coroutine)}` does is not known"),)
+def of_group_child(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """All that stands against running a coroutine in a task group."""
+    found = [
+        hazard
+        for predicate in (may_not_end, may_be_cut, may_end_by_cancellation, may_outlive_cancellation)
+        for hazard in predicate(coroutine, function, study)
+    ]
+    known = [hazard for hazard in found if hazard.name != UNRESOLVED]
+    return tuple(dict.fromkeys([*known, *(hazard for hazard in found if hazard.name == UNRESOLVED)]))
+
+
+def _hazards(
+    name: str,
+    found: Iterable[_Found],
+    points: tuple[Point, ...],
+    coroutine: Expr,
+    function: code.Function,
+    study: Study,
+) -> tuple[Hazard, ...]:
+    """A hazard for each message and the place it is about, the first few; and what is not known."""
+    child = name_of(coroutine)
+    messages = dict.fromkeys(said + place(span, where, child, function, study) for said, span, where in found)
+    hazards = [Hazard(name, message) for message in list(messages)[:_MOST]]
+    return (*hazards, *unresolved(points, function, child, study))
+
+
+def unresolved(points: tuple[Point, ...], function: code.Function, child: str, study: Study) -> tuple[Hazard, ...]:
+    """`unresolved-callee`: the first point of a function, or of a child of it, of which nothing is known."""
+    blind = unknown(points)
+    if blind is None:
+        return ()
+    is_there = blind.function is function
+    where = "" if is_there else f": awaited{place(blind.span, blind.function, child, function, study)}"
+    return (Hazard(UNRESOLVED, f"what `{blind.said}` does is not known{where}"),)
+
+
+def place(span: Span, where: code.Function, child: str, function: code.Function, study: Study) -> str:
+    """` on line 12 of ...`: where something is, for who knows which function and child it is about."""
+    of = "" if where.name in (child, function.name) else f" of `{where.name}`"
+    path = study.program.paths[where.qualname]
+    return f" on line {span.line}{of}" + ("" if path == study.path else f" in {path}")
+
+
+def name_of(coroutine: Expr) -> str:
+    """What a coroutine is called: the last name of its function."""
+    return last_name(coroutine) or text(coroutine)

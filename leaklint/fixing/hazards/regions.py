@@ -1,15 +1,225 @@
-"""What stands within the statements that a task group would enclose."""
+"""What stands within, or around, the statements that a task group would enclose."""
 
 from __future__ import annotations
 
-from leaklint.fixing.study import Study
+from collections.abc import Iterator
+
+from leaklint.analysis.kinds import last_name, path_of
+from leaklint.analysis.resolve import resolved
+from leaklint.analysis.spawns import Sort, Spawn, find_spawns
+from leaklint.catalog import Role
+from leaklint.fixing.hazards.children import place
+from leaklint.fixing.hazards.interruption import interrupted
+from leaklint.fixing.hazards.raising import ENDINGS, Errors, caught, errors_of, is_broad
+from leaklint.fixing.hazards.resources import misplaced
+from leaklint.fixing.study import Study, contains
 from leaklint.model import code
-from leaklint.model.fix import Hazard
+from leaklint.model.code import Block
+from leaklint.model.fix import Hazard, Target
+from leaklint.model.walk import text, walk
+
+_STOPS = frozenset({"builtins.StopIteration", "builtins.StopAsyncIteration"})
+_EXITS = frozenset({"builtins.SystemExit", "builtins.KeyboardInterrupt"})
+_NEXT = frozenset({"__anext__", "__next__"})
+_FACTORY = "set_task_factory"
+"""https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_task_factory"""
+_DEEPEST = 4
+"""Calls of the block are followed so far to where they end the program."""
 
 
-def unsuitable(block: code.Block, function: code.Function, study: Study) -> tuple[Hazard, ...]:
-    """What stands against a group around these statements of a function: `yield-inside`, `not-a-coroutine-function`
-    (both block), `raise-inside`, `exit-inside`, `resource-order`, ...
-    """
-    del block, function, study
+def unsuitable(block: Block, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """What stands against a group around these statements of a function. If something blocks, only that is said."""
+    blocking = (*_cannot_wait(function), *_yields(block, function, study), *_stops_iteration(block, function, study))
+    if any(hazard.blocks for hazard in blocking):
+        return tuple(hazard for hazard in blocking if hazard.blocks)
+    spawns = spawns_in(block, function, study)
+    found = [*blocking, *_raises(block, study), *misplaced(block, spawns, function, study)]
+    if may_fail(spawns, function, study):
+        found += _failing(block, spawns, function, study)
+    if study.environment.target is Target.ANYIO:
+        found += [*_exits(block, function, study), *_cancels(block, spawns), *_of_program(function, study)]
+    return tuple(dict.fromkeys(found))
+
+
+def spawns_in(block: Block, function: code.Function, study: Study) -> tuple[Spawn, ...]:
+    """The spawns of a function that stand in a block of it."""
+    every = (spawn for spawn in find_spawns(function, study.kinds) if spawn.sort is Sort.FREE)
+    return tuple(each for each in every if any(contains(inner.span, each.call.span) for inner in block))
+
+
+def may_fail(spawns: tuple[Spawn, ...], function: code.Function, study: Study) -> bool:
+    """Whether one of the tasks may raise an error, which cancels the group; or nothing is known of them."""
+    coroutines = [spawn.spawned_call for spawn in spawns]
+    return not spawns or any(each is None or errors_of(each, function, study) for each in coroutines)
+
+
+# -- what blocks -------------------------------------------------------------------------------------------------------
+
+
+def _cannot_wait(function: code.Function) -> tuple[Hazard, ...]:
+    if function.kind in ("module", "class"):
+        where = "at the top level of a module" if function.kind == "module" else "in the body of a class"
+        return (Hazard("module-level", f"{where}, nothing can wait", blocks=True),)
+    if not function.is_async:
+        name = "a lambda" if function.kind == "lambda" else f"`{function.name}`"
+        return (Hazard("not-a-coroutine-function", f"{name} is no coroutine function: it cannot wait", blocks=True),)
     return ()
+
+
+def _yields(block: Block, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """A group around a `yield` runs its exit in whatever task closes the generator, or never; around that of a context
+    manager it works, but the errors of the `async with` arrive grouped.
+    """
+    node = next(walk(block, code.Yield), None)
+    if node is None:
+        return ()
+    said = f"`yield` on line {node.span.line} would be inside the group"
+    if study.kinds.is_decorated(function, Role.CONTEXT_MANAGER):
+        return (Hazard("yield-inside", f"{said}: errors of the `async with` body would arrive in an ExceptionGroup"),)
+    return (Hazard("yield-inside", said, blocks=True),)
+
+
+def _stops_iteration(block: Block, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    for node in _leaving(block, study):
+        if node.value is not None and path_of(node.value) in _STOPS:
+            said = f"`{last_name(node.value)}` on line {node.span.line} would be grouped, and end no iteration"
+            return (Hazard("stops-iteration", said, blocks=True),)
+    if function.name in _NEXT:
+        return (Hazard("stops-iteration", f"`{function.name}` ends its iteration by an error", blocks=True),)
+    return ()
+
+
+# -- errors of the block -----------------------------------------------------------------------------------------------
+
+
+def _raises(block: Block, study: Study) -> Iterator[Hazard]:
+    """Errors that leave the block: the group wraps them as well."""
+    for node in _leaving(block, study):
+        path = path_of(node.value) if node.value is not None else None
+        if path not in ENDINGS | _EXITS:
+            raised = "" if node.value is None else f" {last_name(node.value) or text(node.value)}"
+            said = f"what `raise{raised}` on line {node.span.line} raises would arrive in an ExceptionGroup"
+            yield Hazard("raise-inside", said)
+
+
+def _leaving(block: Block, study: Study) -> Iterator[code.Raise]:
+    """The `raise` statements whose error leaves a block."""
+    for statement in block:
+        match statement:
+            case code.Raise():
+                yield statement
+            case code.Try(body=body, handlers=handlers, orelse=orelse, final=final):
+                for node in _leaving(body, study):
+                    path = path_of(node.value) if node.value is not None else None
+                    if not any(_surely_catches(handler, path, study) for handler in handlers):
+                        yield node
+                for inner in (*(handler.body for handler in handlers), orelse, final):
+                    yield from _leaving(inner, study)
+            case code.If(branches=branches, orelse=orelse):
+                for inner in (*(branch.body for branch in branches), orelse):
+                    yield from _leaving(inner, study)
+            case code.While(body=body, orelse=orelse) | code.For(body=body, orelse=orelse):
+                yield from _leaving((*body, *orelse), study)
+            case code.With(items=items, body=body):
+                if not any(_suppresses(item) for item in items):
+                    yield from _leaving(body, study)
+            case code.Match(cases=cases):
+                for case in cases:
+                    yield from _leaving(case.body, study)
+
+
+def _surely_catches(handler: code.Handler, path: str | None, study: Study) -> bool:
+    if is_broad(handler.types):
+        return True
+    errors = Errors(frozenset({path})) if path is not None else Errors()
+    return bool(errors) and bool(caught(handler.types, errors, study))
+
+
+def _suppresses(item: code.Item) -> bool:
+    context = item.context
+    return isinstance(context, code.Call) and path_of(context) == "contextlib.suppress" and is_broad(context.args)
+
+
+def _exits(block: Block, function: code.Function, study: Study) -> Iterator[Hazard]:
+    """The ends of the program, which a group of AnyIO turns into a traceback."""
+    node, where = next(_ends(block, function, study, 0), (None, function))
+    if node is not None:
+        value = node.value if isinstance(node, code.Raise) else node.func
+        written = text(value) if value is not None else "raise"
+        at = place(node.span, where, "", function, study)
+        yield Hazard("exit-inside", f"`{written}`{at} would end the program with a traceback and status 1")
+
+
+def _ends(
+    block: Block, function: code.Function, study: Study, depth: int
+) -> Iterator[tuple[code.Raise | code.Call, code.Function]]:
+    for node in walk(block, code.Raise):
+        if node.value is not None and path_of(node.value) in _EXITS:
+            yield node, function
+    awaited = {id(node.value) for node in walk(block, code.Await)}
+    for call in walk(block, code.Call):
+        if study.kinds.role_of_callee(call.func, function) is Role.LEAVES:
+            yield call, function
+            continue
+        called = resolved(call.func, function, study.kinds) if depth < _DEEPEST else None
+        # a coroutine that is spawned is in a task of its own
+        if called is not None and (not called.is_async or id(call) in awaited):
+            yield from _ends(called.body, called, study, depth + 1)
+
+
+# -- what a failing task does to the block -----------------------------------------------------------------------------
+
+
+def _failing(block: Block, spawns: tuple[Spawn, ...], function: code.Function, study: Study) -> Iterator[Hazard]:
+    """What is new when a task fails and the group cancels the function."""
+    yield from interrupted(block, function, study)
+    for spawn in spawns:
+        loop = _endless_around(spawn, block)
+        if loop is not None:
+            said = f"when `{spawn.spawned}` fails, the loop on line {loop.span.line} ends"
+            yield Hazard("failure-ends-loop", said)
+
+
+def _endless_around(spawn: Spawn, block: Block) -> code.While | code.For | None:
+    """The loop around a spawn that is to run for as long as the program does."""
+    for loop in walk(block, (code.While, code.For)):
+        endless = loop.is_async if isinstance(loop, code.For) else isinstance(loop.test, code.Constant | code.Not)
+        if endless and contains(loop.span, spawn.call.span):
+            return loop
+    return None
+
+
+# -- cancellations -----------------------------------------------------------------------------------------------------
+
+
+def _cancels(block: Block, spawns: tuple[Spawn, ...]) -> Iterator[Hazard]:
+    """Cancellations of the tasks, or of the function itself, which AnyIO delivers in another way than asyncio."""
+    names = {
+        target.id
+        for node in walk(block, code.Assign)
+        if any(call is spawn.call for spawn in spawns for call in walk(node.value, code.Call))
+        for target in walk(node.targets, code.Name)
+    }
+    for call in walk(block, code.Call):
+        match call.func:
+            case code.Attribute(value=code.Name(id=name), attr="cancel") if name in names:
+                said = f"`{name}.cancel()` on line {call.span.line}: a task that has not begun would run to its first"
+                yield Hazard("native-cancel", f"{said} `await`, and end with a `TaskCancelled`")
+            case code.Attribute(value=value, attr="cancel") if path_of(value) == "asyncio.current_task":
+                yield Hazard("native-cancel", f"the function cancels itself on line {call.span.line}")
+
+
+def _of_program(function: code.Function, study: Study) -> Iterator[Hazard]:
+    """What the program does with all of its tasks."""
+    for scope in study.program.mentioning(_FACTORY, function.qualname):
+        for call in walk(scope.body, code.Call):
+            if last_name(call) == _FACTORY:
+                said = f"`{scope.name}` sets a task factory{place(call.span, scope, scope.name, function, study)}"
+                yield Hazard("task-factory", f"{said}, which the tasks of AnyIO are not made by")
+                return
+    for scope in study.program.mentioning("all_tasks", function.qualname):
+        for call in walk(scope.body, code.Call):
+            if study.kinds.role_of_callee(call.func, scope) is Role.ALL_TASKS and "cancel" in scope.words:
+                said = f"`{scope.name}` cancels all tasks{place(call.span, scope, scope.name, function, study)}"
+                yield Hazard("cancels-all-tasks", f"{said}: a group would end in silence")
+                return

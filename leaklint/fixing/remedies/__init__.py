@@ -8,12 +8,21 @@ cannot mend the finding, the hazards that stand in its way (none if it has nothi
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import NamedTuple
 
 from leaklint.fixing.remedies import (
+    awaiting,
+    ending,
+    exiting,
     gathering,
+    grouping,
     reraising,
     services,
+    shielding,
+    spreading,
+    spelling,
+    threads,
 )
 from leaklint.fixing.study import Finding, Study
 from leaklint.model.fix import Fix, Hazard
@@ -25,16 +34,28 @@ class Remedy(NamedTuple):
     """One way to mend findings."""
 
     name: str
+    """By which it is chosen: `task-group`."""
     codes: frozenset[str]
+    """The rules whose findings it mends."""
+    summary: str
+    """The first line of its documentation, without the final full stop."""
     propose: Callable[[Finding, Study], Fix | tuple[Hazard, ...]]
 
 
 REMEDIES: tuple[Remedy, ...] = tuple(
-    Remedy(module.NAME, module.CODES, module.propose)
+    Remedy(module.NAME, module.CODES, cleandoc(module.__doc__ or "").partition("\n")[0].rstrip("."), module.propose)
     for module in (
         gathering,
+        spreading,
+        grouping,
+        ending,
+        exiting,
+        shielding,
+        threads,
+        awaiting,
         services,
         reraising,
+        spelling,
     )
 )
 """In the order in which they are preferred."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 
 import libcst
+from libcst import matchers
+from libcst.matchers import findall
 from libcst.metadata import CodeRange
 
 from leaklint.model.code import Span
-from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Replace, Substitute, Wrap
+from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Replace, Substitute, Synchronize, Wrap
 
 Statement = libcst.SimpleStatementLine | libcst.BaseCompoundStatement
 Block = TypeVar("Block", libcst.Module, libcst.IndentedBlock)
@@ -38,6 +42,7 @@ class Edited(libcst.CSTTransformer):
         self._inserting: list[Insert] = [edit for edit in edits if isinstance(edit, Insert)]
         self._wrapping: list[Wrap] = [edit for edit in edits if isinstance(edit, Wrap)]
         self._inheriting = {_start(edit.span): edit for edit in edits if isinstance(edit, Inherit)}
+        self._synchronizing = {_start(edit.span): edit for edit in edits if isinstance(edit, Synchronize)}
         self._done: set[int] = set()
 
     def raise_unless_done(self) -> None:
@@ -79,6 +84,17 @@ class Edited(libcst.CSTTransformer):
         base = libcst.Arg(libcst.parse_expression(edit.base, self._config))
         return updated_node.with_changes(bases=[*updated_node.bases, base])
 
+    def leave_With(  # noqa: N802 - libcst names it
+        self, original_node: libcst.With, updated_node: libcst.With
+    ) -> libcst.With:
+        """Enter some of what an `async with` enters with `with`."""
+        edit = self._synchronizing.get(self._place(original_node)) if self._synchronizing else None
+        if edit is None:
+            return updated_node
+        self._done.add(id(edit))
+        plain = [_span(self._positions[item.item]) in edit.contexts for item in original_node.items]
+        return _entered_with(updated_node, plain)
+
     def leave_IndentedBlock(  # noqa: N802 - libcst names it
         self, original_node: libcst.IndentedBlock, updated_node: libcst.IndentedBlock
     ) -> libcst.IndentedBlock:
@@ -94,36 +110,36 @@ class Edited(libcst.CSTTransformer):
     def _edited(self, original: Block, updated: Block) -> Block:
         starts: list[Start] = [self._place(statement) for statement in original.body]
         pieces = [self._piece(start, statement) for start, statement in zip(starts, updated.body, strict=True)]
-        wraps = [each for each in self._wrapping if {_start(each.first), _start(each.last)} <= set(starts)]
+        whole = {start for start, each in zip(starts, original.body, strict=True) if not _holds_more(each)}
+        wraps = [each for each in self._wrapping if {_start(each.first), _start(each.last)} <= whole]
         as_before = all(len(piece) == 1 and piece[0] is old for piece, old in zip(pieces, updated.body, strict=True))
         if as_before and not wraps:
             return updated
-        covered = self._wrap(pieces, starts, wraps)
-        body: list[Statement] = []
         orphans: list[libcst.EmptyLine] = []
-        for index, old in enumerate(updated.body):
-            if not pieces[index] and index not in covered:
-                assert isinstance(old, Statement)
+        for piece, old in zip(pieces, updated.body, strict=True):
+            assert isinstance(old, Statement)
+            if piece:
+                piece[0], orphans = _led(piece[0], orphans), []
+            else:
                 orphans += _comments(old)
-            for statement in pieces[index]:
-                body.append(_led(statement, orphans))
-                orphans = []
+        self._wrap(pieces, starts, wraps)
+        body: list[Statement] = [statement for piece in pieces for statement in piece]
         if not body and isinstance(updated, libcst.IndentedBlock):
             body = [libcst.SimpleStatementLine([libcst.Pass()])]
         return updated.with_changes(body=body, footer=[*orphans, *updated.footer])
 
-    def _wrap(self, pieces: list[list[Statement]], starts: Sequence[Start], wraps: Iterable[Wrap]) -> set[int]:
-        """Move pieces into templates; gives the indices of all that were moved."""
-        moved: set[int] = set()
+    def _wrap(self, pieces: list[list[Statement]], starts: Sequence[Start], wraps: Iterable[Wrap]) -> None:
+        """Move pieces into templates."""
         for wrap in sorted(wraps, key=lambda each: each.first, reverse=True):
             indices = range(starts.index(_start(wrap.first)), starts.index(_start(wrap.last)) + 1)
-            whole = self._wrapped(wrap.template, [statement for index in indices for statement in pieces[index]])
+            inner = [statement for index in indices for statement in pieces[index]]
+            if not inner:
+                continue
+            whole = self._wrapped(wrap.template, inner)
             for index in indices:
                 pieces[index] = []
-            pieces[indices[0]] = [whole]
-            moved.update(indices)
+            pieces[indices[0]] = whole
             self._done.add(id(wrap))
-        return moved
 
     def _place(self, statement: libcst.CSTNode) -> Start:
         place = self._positions[statement].start
@@ -154,14 +170,16 @@ class Edited(libcst.CSTTransformer):
             return []
         return list(libcst.parse_module(text + "\n", self._config).body)
 
-    def _wrapped(self, template: str, inner: list[Statement]) -> Statement:
+    def _wrapped(self, template: str, inner: list[Statement]) -> list[Statement]:
         """A template around statements; the blank lines before the first of them go before all of it."""
         lines = list(inner[0].leading_lines)
         blank = next((index for index, line in enumerate(lines) if line.comment), len(lines))
         inner = [inner[0].with_changes(leading_lines=lines[blank:]), *inner[1:]]
-        outer = self._parsed(template.split("\n"))[0].visit(_Filled(inner))
+        *before, last = self._parsed(template.split("\n"))
+        outer = last.visit(_Filled(inner))
         assert isinstance(outer, Statement)
-        return outer.with_changes(leading_lines=lines[:blank])
+        first, *others = [*before, outer]
+        return [first.with_changes(leading_lines=lines[:blank]), *others]
 
 
 class _Filled(libcst.CSTTransformer):
@@ -181,6 +199,29 @@ class _Filled(libcst.CSTTransformer):
         return updated_node
 
 
+def _entered_with(statement: libcst.With, plain: Sequence[bool]) -> libcst.With:
+    """An `async with` of which some items are plain: nested statements, one for each run of items of one sort."""
+    if all(plain):
+        return statement.with_changes(asynchronous=None)
+    runs = [[index for index, _ in run] for _, run in groupby(enumerate(plain), key=itemgetter(1))]
+    body = statement.body
+    for run in reversed(runs):
+        items = [statement.items[index] for index in run]
+        items[-1] = items[-1].with_changes(comma=libcst.MaybeSentinel.DEFAULT)
+        new = statement.with_changes(
+            items=items,
+            body=body,
+            asynchronous=None if plain[run[0]] else statement.asynchronous,
+            **({} if len(items) > 1 else {"lpar": libcst.MaybeSentinel.DEFAULT, "rpar": libcst.MaybeSentinel.DEFAULT}),
+        )
+        if run is not runs[0]:
+            header = body.header if isinstance(body, libcst.IndentedBlock) else libcst.TrailingWhitespace()
+            inner = body.with_changes(header=libcst.TrailingWhitespace()) if header.comment else body
+            new = new.with_changes(body=inner, leading_lines=[])
+            body = libcst.IndentedBlock([new], header=header)
+    return new
+
+
 def _start(span: Span) -> Start:
     return span.line, span.column
 
@@ -191,18 +232,22 @@ def _span(place: CodeRange | None) -> Span | None:
     return Span(place.start.line, place.start.column + 1, place.end.line, place.end.column + 1)
 
 
-def _holds_more(statement: Statement) -> bool:
+def _holds_more(statement: libcst.CSTNode) -> bool:
     """Whether a line holds several statements, so that one cannot be taken for the line."""
     return isinstance(statement, libcst.SimpleStatementLine) and len(statement.body) > 1
 
 
 def _comments(statement: Statement) -> list[libcst.EmptyLine]:
-    """What remains of a statement that is deleted: the lines before it, if any is a comment, and its own comment."""
+    """What remains of a statement that is deleted: the lines before it, if any is a comment, and its own comments."""
     lines = list(statement.leading_lines)
     found = lines if any(line.comment for line in lines) else []
-    if isinstance(statement, libcst.SimpleStatementLine) and statement.trailing_whitespace.comment:
-        found = [*found, libcst.EmptyLine(comment=statement.trailing_whitespace.comment)]
-    return found
+    return [*found, *(libcst.EmptyLine(comment=comment) for comment in _own_comments(statement))]
+
+
+def _own_comments(statement: Statement) -> list[libcst.Comment]:
+    """The comments in a statement, without those on the lines before it."""
+    bare = statement.with_changes(leading_lines=[])
+    return [node for node in findall(bare, matchers.Comment()) if isinstance(node, libcst.Comment)]
 
 
 def _led(statement: Statement, lines: list[libcst.EmptyLine]) -> Statement:
@@ -211,14 +256,16 @@ def _led(statement: Statement, lines: list[libcst.EmptyLine]) -> Statement:
 
 def _dressed(new: list[Statement], old: Statement) -> list[Statement]:
     """New statements with the lines before the old one, and its comment on the last line, if that is a simple one."""
-    first = new[0].with_changes(leading_lines=old.leading_lines)
-    new = [first, *new[1:]]
-    if isinstance(old, libcst.SimpleStatementLine) and old.trailing_whitespace.comment:
-        if isinstance(new[-1], libcst.SimpleStatementLine):
-            new[-1] = new[-1].with_changes(trailing_whitespace=old.trailing_whitespace)
-        else:
-            own = libcst.EmptyLine(comment=old.trailing_whitespace.comment)
-            new[0] = new[0].with_changes(leading_lines=[*new[0].leading_lines, own])
+    own = _own_comments(old)
+    new = list(new)
+    last = new[-1]
+    is_simple = isinstance(old, libcst.SimpleStatementLine) and old.trailing_whitespace.comment is not None
+    if is_simple and isinstance(last, libcst.SimpleStatementLine):
+        assert isinstance(old, libcst.SimpleStatementLine)
+        new[-1] = last.with_changes(trailing_whitespace=old.trailing_whitespace)
+    written = [comment.value for statement in new for comment in _own_comments(statement)]
+    lost = [libcst.EmptyLine(comment=comment) for comment in own if comment.value not in written]
+    new[0] = new[0].with_changes(leading_lines=[*old.leading_lines, *lost])
     return new
 
 

@@ -43,6 +43,9 @@ def _with(module: libcst.Module, statement: str, package: str) -> libcst.Module:
     body: list[Statement] = list(module.body)
     if any(_same(each, new) for each in body):
         return module
+    merged = _merged(body, new)
+    if merged is not None:
+        return module.with_changes(body=merged)
     placed = [(index, _order(each, package)) for index, each in enumerate(body) if _is_import(each)]
     first_definition = next(
         (index for index, each in enumerate(body) if isinstance(each, libcst.FunctionDef | libcst.ClassDef)), len(body)
@@ -56,6 +59,8 @@ def _with(module: libcst.Module, statement: str, package: str) -> libcst.Module:
         neighbour = _order(body[at - 1], package)
         if neighbour.section < order.section:
             new = _with_blank_line(new)
+            if at < len(body) and _is_import(body[at]) and _order(body[at], package).section == order.section:
+                body[at] = _without_blank_line(body[at])
     elif after:
         at = min(after)
         leading = list(body[at].leading_lines)
@@ -74,15 +79,50 @@ def _with(module: libcst.Module, statement: str, package: str) -> libcst.Module:
     return module.with_changes(body=[*body[:at], new, *body[at:]])
 
 
+def _merged(body: list[Statement], new: libcst.SimpleStatementLine) -> list[Statement] | None:
+    """The statements with a name added to what is imported from its module; None if nothing is."""
+    for index, statement in enumerate(body):
+        match statement, new.body[0]:
+            case (
+                libcst.SimpleStatementLine(body=[libcst.ImportFrom(names=[*names]) as found]),
+                libcst.ImportFrom(names=[libcst.ImportAlias(asname=None) as alias], module=module, relative=relative),
+            ) if _dotted(found.module) == _dotted(module) and len(found.relative) == len(relative):
+                imported = found.with_changes(names=_among(names, alias))
+                return [*body[:index], statement.with_changes(body=[imported]), *body[index + 1 :]]
+    return None
+
+
+def _among(names: list[libcst.ImportAlias], new: libcst.ImportAlias) -> list[libcst.ImportAlias]:
+    """Names with a new one: in its place if they are sorted, else at the end."""
+    keys = [_sorting(each) for each in names]
+    at = sum(key < _sorting(new) for key in keys) if keys == sorted(keys) else len(names)
+    if at < len(names):
+        between = names[0].comma if len(names) > 1 else libcst.MaybeSentinel.DEFAULT
+        return [*names[:at], new.with_changes(comma=between), *names[at:]]
+    *others, last = names
+    between = others[0].comma if others else libcst.MaybeSentinel.DEFAULT
+    return [*others, last.with_changes(comma=between), new.with_changes(comma=last.comma)]
+
+
+def _sorting(alias: libcst.ImportAlias) -> tuple[int, str]:
+    """Constants, classes, functions, as isort has it."""
+    name = _dotted(alias.name)
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2), name
+
+
 def _with_blank_line(statement: Statement) -> Statement:
     return statement.with_changes(leading_lines=[libcst.EmptyLine(indent=False), *statement.leading_lines])
 
 
+def _without_blank_line(statement: Statement) -> Statement:
+    lines = list(statement.leading_lines)
+    return statement.with_changes(leading_lines=lines[1:]) if lines and lines[0].comment is None else statement
+
+
 def _is_import(statement: libcst.CSTNode) -> bool:
-    match statement:
-        case libcst.SimpleStatementLine(body=[libcst.Import() | libcst.ImportFrom()]):
-            return True
-    return False
+    return isinstance(statement, libcst.SimpleStatementLine) and all(
+        isinstance(each, libcst.Import | libcst.ImportFrom) for each in statement.body
+    )
 
 
 def _is_docstring(statement: libcst.CSTNode) -> bool:
@@ -93,9 +133,21 @@ def _is_docstring(statement: libcst.CSTNode) -> bool:
 
 
 def _same(statement: libcst.CSTNode, new: libcst.SimpleStatementLine) -> bool:
-    return isinstance(statement, libcst.SimpleStatementLine) and any(
-        each.deep_equals(new.body[0]) for each in statement.body
-    )
+    if not isinstance(statement, libcst.SimpleStatementLine):
+        return False
+    for each in statement.body:
+        match each, new.body[0]:
+            case libcst.Import(names=names), libcst.Import(names=[alias]):
+                if any(_is_alike(name, alias) for name in names):
+                    return True
+            case _:
+                if each.deep_equals(new.body[0]):
+                    return True
+    return False
+
+
+def _is_alike(one: libcst.ImportAlias, other: libcst.ImportAlias) -> bool:
+    return (_dotted(one.name), _bound(one)) == (_dotted(other.name), _bound(other))
 
 
 def _order(statement: libcst.CSTNode, package: str) -> _Order:
@@ -119,8 +171,8 @@ def _section(name: str, package: str) -> int:
     return 3 if top == package else 2
 
 
-def _dotted(name: libcst.BaseExpression) -> str:
-    return get_full_name_for_node(name) or ""
+def _dotted(name: libcst.BaseExpression | None) -> str:
+    return (get_full_name_for_node(name) if name is not None else None) or ""
 
 
 # -- removing ----------------------------------------------------------------------------------------------------------
@@ -150,7 +202,8 @@ def _reduced(statement: Statement, name: str) -> Statement | None:
     """A statement without the import of a name; None if nothing else is in it."""
     match statement:
         case libcst.SimpleStatementLine(body=[libcst.Import(names=names) | libcst.ImportFrom(names=names) as imported]):
-            if isinstance(names, libcst.ImportStar):
+            own = statement.trailing_whitespace.comment
+            if isinstance(names, libcst.ImportStar) or (own is not None and "noqa" in own.value):
                 return statement
             kept = [alias for alias in names if _bound(alias) != name]
             if len(kept) == len(names):
@@ -158,8 +211,21 @@ def _reduced(statement: Statement, name: str) -> Statement | None:
             if not kept:
                 return None
             kept[-1] = kept[-1].with_changes(comma=names[-1].comma)
-            return statement.with_changes(body=[imported.with_changes(names=kept)])
+            comments = [line for alias in names if alias not in kept for line in _comments_after(alias)]
+            return statement.with_changes(
+                body=[imported.with_changes(names=kept)], leading_lines=[*statement.leading_lines, *comments]
+            )
     return statement
+
+
+def _comments_after(alias: libcst.ImportAlias) -> list[libcst.EmptyLine]:
+    """The comments behind a name, on lines of their own."""
+    comma = alias.comma
+    space = comma.whitespace_after if isinstance(comma, libcst.Comma) else None
+    if not isinstance(space, libcst.ParenthesizedWhitespace):
+        return []
+    lines = [space.first_line, *space.empty_lines]
+    return [libcst.EmptyLine(comment=line.comment) for line in lines if line.comment is not None]
 
 
 def _bound(alias: libcst.ImportAlias) -> str:
@@ -195,6 +261,6 @@ class _Users(libcst.CSTVisitor):
         self.found = self.found or node.value == self._name
 
     def visit_SimpleString(self, node: libcst.SimpleString) -> None:  # noqa: N802
-        """Note a short string that may be an annotation."""
-        if len(node.value) < 80 and "\n" not in node.value:
+        """Note a short string that may be an annotation, and one with an example that may be run."""
+        if (len(node.value) < 80 and "\n" not in node.value) or ">>>" in node.value:
             self.found = self.found or bool(self._word.search(node.value))

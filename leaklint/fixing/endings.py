@@ -1,0 +1,279 @@
+"""Statements that end tasks: a `finally` around all that uses their handles, which cancels them and waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from leaklint.analysis.kinds import last_name, path_of
+from leaklint.fixing.members import Kind, Member, members
+from leaklint.fixing.quoting import quoted
+from leaklint.fixing.study import Step, Study, contains, path_to
+from leaklint.model import code
+from leaklint.model.code import Expr, Span
+from leaklint.model.fix import Edit, Hazard, Import, Replace, Wrap
+from leaklint.model.walk import text, walk
+
+_SPAWN = "asyncio.create_task"
+_ENSURE = "asyncio.ensure_future"
+_COPIES = ("builtins.list", "builtins.set", "builtins.tuple")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The edits that end tasks, and what is known of these."""
+
+    edits: tuple[Edit, ...]
+    given: tuple[Member, ...]
+
+
+class _Handles(NamedTuple):
+    """The handles of tasks in a function."""
+
+    names: tuple[str, ...]
+    """The local names that hold them, or lists of them."""
+    starred: tuple[bool, ...]
+    """Which of the names are lists."""
+
+    @property
+    def arguments(self) -> str:
+        return ", ".join(f"*{name}" if many else name for name, many in zip(self.names, self.starred, strict=True))
+
+    @property
+    def iterable(self) -> str:
+        if self.starred == (True,):
+            return self.names[0]
+        return f"({self.arguments})"
+
+    @property
+    def is_one(self) -> bool:
+        return self.starred == (False,)
+
+
+def ending(
+    call: code.Call, arguments: Sequence[Expr], function: code.Function, study: Study, *, cancels: bool = True
+) -> Ending | tuple[Hazard, ...]:
+    """What ends the tasks that a wait in a function is given: as `arguments`, among which `*tasks` is a list of them.
+
+    Coroutines become tasks for that. Gives the reasons where it cannot be done.
+    """
+    if not function.is_async:
+        message = f"`{function.name}` is no coroutine function: it cannot wait for the tasks"
+        return (Hazard("not-a-coroutine-function", message, blocks=True),)
+    given = members(arguments, function, study)
+    against = tuple(_not_its_own(given, cancels=cancels))
+    if against:
+        return against
+    named = _named(arguments)
+    if named is None:
+        return _with_a_name(call, arguments, given, function, study, cancels=cancels)
+    region = _region(call, named, function, study)
+    if isinstance(region, Hazard):
+        return (region,)
+    wrap = Wrap(region[0], region[1], _template(named, function, study, cancels=cancels), function.qualname)
+    return Ending((*_spawned(given, function, study), wrap, *_asyncio(function, study)), given)
+
+
+def _not_its_own(given: Sequence[Member], *, cancels: bool) -> Iterator[Hazard]:
+    own = (Kind.TASK, Kind.COROUTINE) if cancels else (Kind.TASK, Kind.COROUTINE, Kind.CALLED)
+    for member in given:
+        if member.kind not in own:
+            message = f"`{text(member.expr)}` may be a task or future of others: it is not for this function to end it"
+            yield Hazard("not-its-own-task", message, blocks=True)
+
+
+def _spawned(given: Sequence[Member], function: code.Function, study: Study) -> tuple[Edit, ...]:
+    """Spawns of the coroutines, where they are made."""
+    edits: list[Edit] = []
+    for member in given:
+        if member.kind in (Kind.COROUTINE, Kind.CALLED) and isinstance(member.expr, code.Call):
+            # `ensure_future` takes what is a future already
+            spelled, imports = study.spelled(_SPAWN if member.kind is Kind.COROUTINE else _ENSURE, function)
+            edits += [Replace(member.expr.span, f"{spelled}({quoted(member.expr.span, function, study)})"), *imports]
+    return tuple(edits)
+
+
+def _asyncio(function: code.Function, study: Study) -> tuple[Import, ...]:
+    return study.spelled("asyncio.wait", function)[1]
+
+
+def _named(arguments: Sequence[Expr]) -> _Handles | None:
+    """The names that hold the handles; None if some have no name."""
+    names: list[tuple[str, bool]] = []
+    for argument in arguments:
+        match argument:
+            case code.Name(id=name):
+                names.append((name, False))
+            case code.Starred(value=code.Name(id=name)):
+                names.append((name, True))
+            case code.Starred(value=code.Display(kind="list" | "tuple" | "set", items=items)):
+                inner = _named(items)
+                if inner is None:
+                    return None
+                names += zip(inner.names, inner.starred, strict=True)
+            case code.Starred(value=code.Call(args=[code.Name(id=name)]) as made) if path_of(made) in _COPIES:
+                names.append((name, True))
+            case _:
+                return None
+    return _Handles(tuple(name for name, _ in names), tuple(many for _, many in names)) if names else None
+
+
+def _with_a_name(
+    call: code.Call,
+    arguments: Sequence[Expr],
+    given: Sequence[Member],
+    function: code.Function,
+    study: Study,
+    *,
+    cancels: bool,
+) -> Ending | tuple[Hazard, ...]:
+    """What ends a task, or the tasks of a list, that is made in the call itself: it gets a name."""
+    match arguments:
+        case [code.Starred(value=(code.Display(kind="list") | code.Comprehension(kind="list")) as container)]:
+            handles = _Handles((study.free_name("tasks", function),), (True,))
+        case [code.Call() as container]:
+            handles = _Handles((study.free_name("task", function),), (False,))
+        case _:
+            return (Hazard("no-handle", f"the tasks of line {call.span.line} have no name", blocks=True),)
+    statement = path_to(call.span, function.body)[-1].statement
+    if any(contains(container.span, each.span) for each in walk(container, code.Await)) or _is_header(statement, call):
+        return (Hazard("no-handle", f"the tasks of line {call.span.line} have no name", blocks=True),)
+    changed = tuple((edit.span, edit.text) for edit in _spawned(given, function, study) if isinstance(edit, Replace))
+    made = f"{handles.names[0]} = {quoted(container.span, function, study, changed=changed)}\n"
+    template = made + _template(handles, function, study, cancels=cancels)
+    wrap = Wrap(statement.span, statement.span, template, function.qualname)
+    return Ending((Replace(container.span, handles.names[0]), wrap, *_asyncio(function, study)), tuple(given))
+
+
+# -- where it stands ---------------------------------------------------------------------------------------------------
+
+
+def _region(call: code.Call, handles: _Handles, function: code.Function, study: Study) -> tuple[Span, Span] | Hazard:
+    """The statements from the last spawn to the last use of a handle: the first and the last."""
+    around = path_to(call.span, function.body)
+    bound: list[Step] = []
+    for name in handles.names:
+        steps = _bindings(name, call, function)
+        if len(steps) != 1:
+            return Hazard("bound-twice", f"`{name}` is not bound once, in one place", blocks=True)
+        bound += steps
+    block = bound[0].block
+    at = next((step.position for step in around if step.block is block), None)
+    if at is None or any(step.block is not block for step in bound):
+        return Hazard("spawned-apart", "the tasks are not spawned in one block, around the wait for them", blocks=True)
+    first, last = min(step.position for step in bound), max(step.position for step in bound)
+    if any(_may_leave(statement) for statement in block[first + 1 : last] if not _binds(statement, handles.names)):
+        return Hazard("spawned-apart", "there is more than spawns between the first task and the last", blocks=True)
+    live = _live(handles.names, call, function)
+    for name in live:
+        if (escape := _escape(name, function)) is not None:
+            return escape
+    uses = [index for index in range(at, len(block)) if _mentions(block[index], live, function, study)]
+    if last >= at:
+        return Hazard("spawned-apart", "the tasks are not spawned in one block, around the wait for them", blocks=True)
+    return block[last + 1].span, block[max(uses, default=at)].span
+
+
+def _bindings(name: str, call: code.Call, function: code.Function) -> list[Step]:
+    """Where a name is bound, the wait itself left out (which may give back what is still pending)."""
+    found = []
+    for assign in walk(function.body, (code.Assign, code.Augment)):
+        targets = assign.targets if isinstance(assign, code.Assign) else ()
+        named = any(each.id == name for each in walk(targets, code.Name))
+        if named and assign.value is not None and not any(each is call for each in walk(assign.value, code.Call)):
+            found.append(path_to(assign.span, function.body)[-1])
+    return found
+
+
+def _binds(statement: code.Stmt, names: Sequence[str]) -> bool:
+    targets = statement.targets if isinstance(statement, code.Assign) else ()
+    return any(isinstance(target, code.Name) and target.id in names for target in targets)
+
+
+def _may_leave(statement: code.Stmt) -> bool:
+    """Whether a statement may be left with an error, or wait."""
+    return any(walk(statement, (code.Call, code.Await, code.Raise, code.Return)))
+
+
+def _live(names: Sequence[str], call: code.Call, function: code.Function) -> tuple[str, ...]:
+    """The names that hold handles which may still run: those given, and what is made of them."""
+    live = dict.fromkeys(names)
+    for assign in walk(function.body, code.Assign):
+        if assign.value is None or not any(name.id in live for name in walk(assign.value, code.Name)):
+            continue
+        match assign.value, assign.targets:
+            case code.Await(value=value), (code.Display(items=[_, code.Name(id=pending)]),) if (
+                value is call and last_name(call) == "wait"
+            ):
+                live[pending] = None
+            case code.Name() | code.Display() | code.Comprehension(element=code.Name()), (code.Name(id=name),):
+                live[name] = None
+    return tuple(live)
+
+
+def _mentions(statement: code.Stmt, names: Sequence[str], function: code.Function, study: Study) -> bool:
+    if any(name.id in names for name in walk(statement, code.Name)):
+        return True
+    within = [scope for scope in study.program.inside(function) if scope is not function]
+    return any(not scope.free_names.isdisjoint(names) for scope in within)
+
+
+def _escape(name: str, function: code.Function) -> Hazard | None:
+    """Where a handle goes that this function cannot follow."""
+    message = "`{}` is {} on line {}: others may wait for the tasks"
+    for statement in walk(function.body, (code.Return, code.Yield)):
+        if statement.value is not None and _gives(statement.value, name):
+            return Hazard("handle-escapes", message.format(name, "handed on", statement.span.line), blocks=True)
+    for assign in walk(function.body, code.Assign):
+        kept = any(isinstance(target, code.Attribute | code.Subscript | code.Global) for target in assign.targets)
+        if kept and assign.value is not None and _gives(assign.value, name):
+            return Hazard("handle-escapes", message.format(name, "kept", assign.span.line), blocks=True)
+    for call in walk(function.body, code.Call):
+        given = (*call.args, *(keyword.value for keyword in call.keywords))
+        if any(_gives(each, name) for each in given) and not _is_looking(call, function):
+            what = f"passed to `{text(call.func)}`"
+            return Hazard("handle-escapes", message.format(name, what, call.span.line), blocks=True)
+    return None
+
+
+def _gives(value: Expr, name: str) -> bool:
+    """Whether an expression is a name, or a container written out that holds it."""
+    match value:
+        case code.Name(id=id_):
+            return id_ == name
+        case code.Starred(value=inner):
+            return _gives(inner, name)
+        case code.Display(items=items):
+            return any(_gives(item, name) for item in items)
+    return False
+
+
+def _is_looking(call: code.Call, function: code.Function) -> bool:
+    """Whether a call does not keep the handles that it is given: of the library, or a method of something local."""
+    match call.func:
+        case code.Global(path=path):
+            return path.startswith(("asyncio.", "builtins."))
+        case code.Attribute(value=code.Name(id=name)):
+            return name in function.local_names and name not in {param.name for param in function.params}
+    return False
+
+
+def _is_header(statement: code.Stmt, call: code.Call) -> bool:
+    """Whether a call stands in the first line of a compound statement that is evaluated again and again."""
+    return isinstance(statement, code.While) and any(each is call for each in walk(statement.test, code.Call))
+
+
+def _template(handles: _Handles, function: code.Function, study: Study, *, cancels: bool) -> str:
+    wait = study.spelled("asyncio.wait", function)[0]
+    task = study.free_name("task", function)
+    if handles.is_one:
+        ends = [f"{handles.names[0]}.cancel()"] if cancels else []
+    else:
+        ends = [f"for {task} in {handles.iterable}:", f"    {task}.cancel()"] if cancels else []
+    given = handles.names[0] if handles.starred == (True,) else f"[{handles.arguments}]"
+    if all(handles.starred):  # there may be none, which `wait` refuses
+        ends += [f"if {' or '.join(handles.names)}:", f"    await {wait}({given})"]
+    else:
+        ends.append(f"await {wait}({given})")
+    return "\n".join(["try:", "    ...", "finally:", *(f"    {line}" for line in ends)])

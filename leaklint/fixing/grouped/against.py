@@ -1,0 +1,154 @@
+"""What stands against running the tasks of a function in a group, beyond what they and their callers do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from leaklint.analysis.kinds import last_name
+from leaklint.fixing.grouped.bundles import Bundle
+from leaklint.fixing.grouped.calls import Calls
+from leaklint.fixing.grouped.regions import Region
+from leaklint.fixing.grouped.variables import Kind, Use, Variable, is_quiet
+from leaklint.fixing.hazards.children import may_be_cut, may_end_by_cancellation, may_not_end, may_outlive_cancellation
+from leaklint.fixing.hazards.handlers import handlers_around_joins, handlers_that_miss
+from leaklint.fixing.hazards.regions import unsuitable
+from leaklint.fixing.study import Study, path_to
+from leaklint.model import code
+from leaklint.model.fate import PathKind
+from leaklint.model.fix import Hazard
+from leaklint.model.walk import text
+
+_NEW_IN_A_GROUP = frozenset({"native-cancel", "task-factory"})
+"""What `unsuitable` finds of statements that are in a group as it is, and that matters for the tasks alone."""
+_REACHED = frozenset({PathKind.EARLY_EXIT, PathKind.TIMEOUT, PathKind.PARTIAL_WAIT})
+"""The ways out on which no error ends the function, so that the group waits for the task and does not cancel it."""
+
+
+def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: Study) -> tuple[Hazard, ...]:
+    """All hazards of a group for the tasks of these bundles."""
+    function = bundles[0].function
+    children = [coroutine for bundle in bundles for coroutine in bundle.coroutines]
+    found = [hazard for bundle in bundles for hazard in bundle.hazards]
+    if calls.is_native:
+        found = [hazard for hazard in found if hazard.name not in ("handle-lacks", "context-is-copied")]
+    around = unsuitable(region.inside, function, study)
+    found += [hazard for hazard in around if region.group is None or hazard.name in _NEW_IN_A_GROUP]
+    asks = [may_be_cut, may_end_by_cancellation, may_outlive_cancellation]
+    if _waits_anew(bundles, region, study):
+        asks.insert(0, may_not_end)
+    found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
+    found += handlers_that_miss(region.inside, children, function, study)
+    found += handlers_around_joins(_joins(bundles, region), region.inside, children, function, study)
+    found += [hazard for bundle in bundles for hazard in _of_uses(bundle, calls, study)]
+    return tuple(dict.fromkeys(found))
+
+
+def _waits_anew(bundles: Sequence[Bundle], region: Region, study: Study) -> bool:
+    """Whether the function may wait for a task that it did not wait for."""
+    if region.group is not None and _ends_with_cancel(region):
+        return False
+    calls = {spawn.call.span for bundle in bundles for spawn in bundle.spawns}
+    tasks = [task for task in study.studied.findings.tasks if task.span in calls]
+    return not region.is_joined or any(not _REACHED.isdisjoint(task.paths) for task in tasks)
+
+
+def _joins(bundles: Sequence[Bundle], region: Region) -> list[code.Await]:
+    """The awaits in the group that raise what a task has raised."""
+    uses = [use for bundle in bundles for use in bundle.uses_by(Kind.AWAITED, Kind.GATHERED) if not is_quiet(use)]
+    return [use.node for use in uses if isinstance(use.node, code.Await) and region.holds(use.node.span)]
+
+
+def _ends_with_cancel(region: Region) -> bool:
+    """Whether the last thing in a group is to cancel it."""
+    match region.block[-1]:
+        case (
+            code.Evaluate(
+                value=code.Call(
+                    func=code.Attribute(value=code.Attribute(value=code.Name(id=name), attr="cancel_scope"))
+                )
+            ) as last
+        ):
+            return name == region.group and isinstance(last.value, code.Call) and last_name(last.value) == "cancel"
+    return False
+
+
+# -- uses of the handles -----------------------------------------------------------------------------------------------
+
+
+def _of_uses(bundle: Bundle, calls: Calls, study: Study) -> Iterator[Hazard]:
+    may_fail = any(
+        not isinstance(coroutine, code.Call) or study.outcomes.coroutine(coroutine, bundle.function).raises
+        for coroutine in bundle.coroutines
+    )
+    cancels = [use for use in bundle.uses_by(Kind.ASKED) if _method(use) == "cancel"]
+    for use in bundle.uses:
+        match use.kind:
+            case Kind.WAITED if not _is_statement(use, bundle.function):
+                yield Hazard("handle-lacks", f"the sets that `asyncio.wait` gives on line {_line(use)}", blocks=True)
+            case Kind.HUSHED if not cancels:
+                message = f"line {_line(use)} also catches a cancellation of `{bundle.function.name}` itself"
+                yield Hazard("cancellation-is-caught", message, blocks=True)
+        if is_quiet(use) and may_fail:
+            used = not _is_statement(use, bundle.function)
+            message = f"line {_line(use)} takes errors for results, which the group would raise"
+            yield Hazard("errors-are-results", message, blocks=used)
+    if not calls.is_native:
+        yield from _of_handles(bundle, cancels)
+
+
+def _of_handles(bundle: Bundle, cancels: Sequence[Use]) -> Iterator[Hazard]:
+    """What differs between a task and the handle that a group of AnyIO gives."""
+    function = bundle.function
+    for use in bundle.uses_by(Kind.ASKED):
+        if _method(use) == "exception":
+            message = f"`.exception` on line {_line(use)} raises as soon as the task is being cancelled"
+            yield Hazard("handle-differs", message)
+    for use in cancels:
+        if not _is_statement(use, function):
+            yield Hazard("handle-lacks", f"`cancel` of a TaskHandle gives nothing (line {_line(use)})", blocks=True)
+    if cancels and any(not is_quiet(use) for use in bundle.uses_by(Kind.AWAITED, Kind.GATHERED)):
+        message = "awaiting a cancelled TaskHandle raises `TaskCancelled`, which is no `CancelledError`"
+        yield Hazard("handle-differs", message)
+
+
+# -- handles that a group cannot give ----------------------------------------------------------------------------------
+
+
+def without_handles(
+    bundles: Sequence[Bundle], needed: frozenset[Variable], calls: Calls, study: Study
+) -> Iterator[Hazard]:
+    """`needs-newer-anyio`: what `start_soon`, the way to spawn before AnyIO 4.14, cannot do."""
+    if calls.gives_handles:
+        return
+    oldest = ".".join(map(str, study.environment.anyio or ()))
+    for bundle in bundles:
+        for variable in bundle.variables:
+            if variable in needed:
+                message = f"`{variable.name}` is used, and groups give handles from AnyIO 4.14 on ({oldest} is allowed)"
+                yield Hazard("needs-newer-anyio", message, blocks=True)
+        for coroutine in bundle.coroutines:
+            if not isinstance(coroutine, code.Call):
+                message = f"a group takes the coroutine `{text(coroutine)}` from AnyIO 4.14 on ({oldest} is allowed)"
+                yield Hazard("needs-newer-anyio", message, blocks=True)
+
+
+def _is_statement(use: Use, function: code.Function) -> bool:
+    statement = path_to(_statement_span(use), function.body)[-1].statement
+    return isinstance(statement, code.Evaluate) and statement.value is use.node
+
+
+def _method(use: Use) -> str:
+    return last_name(use.node) if isinstance(use.node, code.Call) else ""
+
+
+def _names(bundle: Bundle) -> str:
+    return "`, `".join(dict.fromkeys(spawn.spawned for spawn in bundle.spawns))
+
+
+def _line(use: Use) -> int:
+    return _statement_span(use).line
+
+
+def _statement_span(use: Use) -> code.Span:
+    assert not isinstance(use.node, code.Starred)
+    return use.node.span

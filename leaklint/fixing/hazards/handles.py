@@ -1,0 +1,145 @@
+"""Whether a function can cancel a task and wait for it: what the task does then, and what its handle may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaklint.analysis.kinds import FUTURE, TASK, receiver
+from leaklint.catalog import Role
+from leaklint.fixing.hazards.children import cleanups, may_outlive_cancellation
+from leaklint.fixing.hazards.points import functions_of
+from leaklint.fixing.study import Study, path_to
+from leaklint.model import code
+from leaklint.model.code import Expr, Span
+from leaklint.model.fate import Task
+from leaklint.model.fix import Hazard
+from leaklint.model.walk import text, walk
+
+_FUTURES = (TASK, FUTURE)
+
+
+def coroutine_of(task: Task, function: code.Function, study: Study) -> Expr | None:
+    """What runs in a task that a function spawns; None if that is not plain to see."""
+    call = next((call for call in walk(function.body, code.Call) if call.span == task.span), None)
+    if call is None or not call.args or isinstance(call.args[0], code.Starred):
+        return None
+    return call.args[0] if study.kinds.of(call, function) in _FUTURES else None
+
+
+def may_go_on(task: Task, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`swallows-cancellation`, `unresolved-callee`: a task that a function spawns may not end when it is cancelled."""
+    coroutine = coroutine_of(task, function, study)
+    if coroutine is None:
+        return (Hazard("unresolved-callee", f"what `{task.spawned}` does is not known"),)
+    guessed = Hazard("guessed-spawn", f"`{task.call}` was taken for a spawn by its name")
+    return (*may_outlive_cancellation(coroutine, function, study), *((guessed,) if task.likely else ()))
+
+
+def may_deadlock(
+    task: Task, spawner: code.Function, place: Span, waiter: code.Function, study: Study
+) -> tuple[Hazard, ...]:
+    """`needs-held-lock`: the task may need for its cleanup what the function that waits for it, at a place, holds."""
+    held = {
+        text(item.context)
+        for step in path_to(place, waiter.body)
+        if isinstance(step.statement, code.With) and step.statement.is_async
+        for item in step.statement.items
+    }
+    coroutine = coroutine_of(task, spawner, study) if held else None
+    found = cleanups(coroutine, spawner, study) if coroutine is not None else ()
+    for cleanup in found:
+        for inner in walk(cleanup.block, code.With):
+            taken = next((name for item in inner.items if (name := text(item.context)) in held), None)
+            if taken is not None:
+                said = f"`{task.spawned}` needs `{taken}` to clean up, which `{waiter.name}` holds"
+                return (Hazard("needs-held-lock", said),)
+    return ()
+
+
+def may_wait_for_itself(task: Task, spawner: code.Function, waiter: code.Function, study: Study) -> bool:
+    """Whether the task may call the function that waits for it: itself, or through what it was given to call."""
+    coroutine = coroutine_of(task, spawner, study)
+    found = functions_of(coroutine, spawner, study) if coroutine is not None else ()
+    return any(each.qualname == waiter.qualname or _calls_back(each, study) for each in found)
+
+
+def _calls_back(function: code.Function, study: Study) -> bool:
+    """Whether a function calls what is in a variable or an attribute, which anybody may have put there."""
+    itself = receiver(function)
+    for call in walk(function.body, code.Call):
+        match call.func:
+            case code.Name(id=name):
+                scope = study.program.functions.get(f"{function.qualname}.{name}")
+                if name in function.local_names and scope is None:
+                    return True
+            case code.Attribute(value=code.Name(id=name), attr=attr) if itself is not None and name == itself:
+                owner = study.kinds.of(call.func.value, function)
+                if owner and study.program.method(owner, attr) is None and attr in _assigned(owner, study):
+                    return True
+    return False
+
+
+def _assigned(owner: str, study: Study) -> set[str]:
+    """The attributes that a class assigns."""
+    classes = [study.program.classes[each] for each in study.program.family(owner) if each in study.program.classes]
+    return {
+        target.attr
+        for each in classes
+        for method in each.methods
+        for assign in walk(method.body, code.Assign)
+        for target in assign.targets
+        if isinstance(target, code.Attribute)
+    }
+
+
+def may_be_no_future(handle: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`handle-of-other-kind`: what holds the handle may hold something else, too, that cannot be waited for."""
+    for value, where in _values(handle, function, study):
+        if not _is_awaitable(value, where, study):
+            line = value.span.line if not isinstance(value, code.Starred) else where.span.line
+            said = f"`{text(handle)}` may also be `{text(value)}` (line {line})"
+            return (Hazard("handle-of-other-kind", said),)
+    return ()
+
+
+def _values(handle: Expr, function: code.Function, study: Study) -> Iterator[tuple[Expr, code.Function]]:
+    """What is bound to a variable or an attribute."""
+    match handle:
+        case code.Name(id=name):
+            for binding in study.kinds.bindings(function).get(name, ()):
+                if binding.how == "value":
+                    yield binding.expr, binding.function
+        case code.Attribute(value=holder, attr=attr):
+            owner = study.kinds.of(holder, function)
+            family = set(study.program.family(owner)) if owner else set()
+            for where in study.program.mentioning(attr, owner or function.qualname):
+                for assign in walk(where.body, code.Assign):
+                    for target in assign.targets:
+                        is_it = isinstance(target, code.Attribute) and target.attr == attr
+                        if is_it and assign.value is not None and _holder_kind(target, where, study) in family:
+                            yield assign.value, where
+
+
+def _holder_kind(target: Expr, where: code.Function, study: Study) -> str | None:
+    return study.kinds.of(target.value, where) if isinstance(target, code.Attribute) else None
+
+
+def _is_awaitable(value: Expr, function: code.Function, study: Study) -> bool:
+    """Whether a value is a future, or None, or comes from where the handle may come from."""
+    match value:
+        case code.Constant(value=constant):
+            return constant is None
+        case code.Call(func=func):
+            return study.kinds.of(value, function) in _FUTURES or study.kinds.role_of_callee(func, function) in (
+                Role.SPAWN,
+                Role.SPAWN_KEPT,
+                Role.GATHER,
+                Role.SHIELD,
+            )
+        case code.Display() | code.Comprehension() | code.Lambda():
+            return False
+        case code.Conditional(then=then, orelse=orelse):
+            return _is_awaitable(then, function, study) and _is_awaitable(orelse, function, study)
+        case code.Boolean(values=values):
+            return all(_is_awaitable(each, function, study) for each in values)
+    return True

@@ -1,0 +1,336 @@
+"""Which errors code may raise, cancellations left out: their classes, as far as they are known."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from leaklint.analysis.kinds import last_name, path_of
+from leaklint.analysis.outcomes import consumes
+from leaklint.catalog import HARMLESS_METHODS, LOGGING, LOOP_DEFERS, Role
+from leaklint.fixing.hazards.awaiting import Entry, Sort, entered, meaning
+from leaklint.fixing.hazards.callees import targets
+from leaklint.fixing.study import Study
+from leaklint.model import code
+from leaklint.model.code import Block, Expr
+from leaklint.model.walk import walk
+
+ENDINGS = frozenset(
+    """asyncio.CancelledError asyncio.exceptions.CancelledError builtins.KeyboardInterrupt builtins.SystemExit
+    builtins.GeneratorExit anyio.get_cancelled_exc_class""".split()
+)
+"""What ends a task or a program, and is no error."""
+BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
+_TIMEOUT = "builtins.TimeoutError"
+_ALIASES = {
+    "asyncio.TimeoutError": _TIMEOUT,
+    "asyncio.exceptions.TimeoutError": _TIMEOUT,
+    "concurrent.futures.TimeoutError": _TIMEOUT,
+    "builtins.IOError": "builtins.OSError",
+    "builtins.EnvironmentError": "builtins.OSError",
+    "socket.error": "builtins.OSError",
+    "socket.timeout": _TIMEOUT,
+}
+"""https://docs.python.org/3/library/exceptions.html (of the first three, since Python 3.11)"""
+_LOOKUP = ("builtins.KeyError", "builtins.IndexError")
+_RAISED_BY_METHOD = {
+    "pop": _LOOKUP,
+    "popitem": _LOOKUP,
+    "popleft": _LOOKUP,
+    "remove": ("builtins.KeyError", "builtins.ValueError"),
+    "index": ("builtins.ValueError",),
+    "encode": ("builtins.UnicodeEncodeError",),
+    "decode": ("builtins.UnicodeDecodeError",),
+    "get_nowait": ("asyncio.QueueEmpty",),
+    "put_nowait": ("asyncio.QueueFull",),
+    "set_result": ("asyncio.InvalidStateError",),
+    "set_exception": ("asyncio.InvalidStateError",),
+}
+_RAISED_BY_BUILTIN = {
+    "builtins.int": ("builtins.ValueError", "builtins.TypeError"),
+    "builtins.float": ("builtins.ValueError", "builtins.TypeError"),
+    "builtins.next": ("builtins.StopIteration",),
+}
+_QUIET_ROLES = frozenset(
+    {
+        Role.HARMLESS,
+        Role.COLLECT,
+        Role.PICK,
+        Role.SAME,
+        Role.SPAWN,
+        Role.LOOP,
+        Role.ALL_TASKS,
+        Role.PARTIAL,
+        Role.DEFER,
+        Role.GATHER,
+        Role.SHIELD,
+        Role.WAIT,
+        Role.WAIT_FOR,
+        Role.GROUP,
+        Role.TIMEOUT,
+        Role.MOVE_ON,
+        Role.SUPPRESS,
+        Role.STACK,
+        Role.LEAVES,
+        Role.ENDS,
+    }
+)
+"""A call of these, not awaited, raises nothing that is an error."""
+_BASES = ("builtins.", "abc.", "typing.", "typing_extensions.", "enum.", "dataclasses.")
+
+
+class Errors(NamedTuple):
+    """What may be raised."""
+
+    types: frozenset[str] = frozenset()
+    """Dotted paths of classes."""
+    anything: bool = False
+    """Others may be raised, too."""
+
+    def __or__(self, other: Errors) -> Errors:
+        return Errors(self.types | other.types, self.anything or other.anything)
+
+    def __bool__(self) -> bool:
+        return bool(self.types) or self.anything
+
+
+NONE = Errors()
+ANY = Errors(anything=True)
+
+
+def errors_of(coroutine: Expr, function: code.Function, study: Study) -> Errors:
+    """What awaiting an expression of a function may raise."""
+    return _Raising(study, function).awaited(coroutine, function)
+
+
+def errors_in(block: Block, function: code.Function, study: Study) -> Errors:
+    """What statements of a function may raise, besides what comes of awaiting the tasks that it spawns."""
+    return _Raising(study, function).block(block, function, NONE)
+
+
+def matches(types: tuple[Expr, ...], errors: Errors, study: Study) -> bool:
+    """Whether an `except` clause may catch one of the errors."""
+    return not types or (errors.anything and not is_ending(types)) or bool(caught(types, errors, study).types)
+
+
+def is_ending(types: tuple[Expr, ...]) -> bool:
+    """Whether an `except` clause is about cancellations and the like alone."""
+    return bool(types) and all(path_of(each) in ENDINGS for each in types)
+
+
+def is_broad(types: tuple[Expr, ...]) -> bool:
+    """Whether an `except` clause catches every error."""
+    return not types or any(path_of(each) in BROAD for each in types)
+
+
+def caught(types: tuple[Expr, ...], errors: Errors, study: Study) -> Errors:
+    """Those of the errors, as far as they are known, that an `except` clause certainly or possibly catches."""
+    if is_broad(types):
+        return errors
+    wanted = {_ALIASES.get(path, path) if (path := path_of(each)) else "" for each in types}
+    if "" in wanted or any(not path.startswith("builtins.") and path not in study.program.classes for path in wanted):
+        # what the clause names is not known: it may be a base of anything that is no builtin
+        return Errors(frozenset(each for each in errors.types if not each.startswith("builtins.") or "" in wanted))
+    return Errors(frozenset(each for each in errors.types if not wanted.isdisjoint(_bases(each, study))))
+
+
+def _bases(path: str, study: Study) -> set[str]:
+    """A class and all known bases of it."""
+    found: set[str] = set()
+    for ancestor in study.program.ancestors(path):
+        name = _ALIASES.get(ancestor, ancestor)
+        found.add(name)
+        class_ = getattr(builtins, name.removeprefix("builtins."), None) if name.startswith("builtins.") else None
+        if isinstance(class_, type):
+            found |= {f"builtins.{base.__name__}" for base in class_.__mro__}
+    return found
+
+
+@dataclass
+class _Raising:
+    study: Study
+    host: code.Function
+    seen: set[str] = field(default_factory=set)
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def block(self, block: Block, function: code.Function, current: Errors) -> Errors:
+        """What statements may raise; `current` is what a `raise` alone raises again."""
+        found = NONE
+        for statement in block:
+            found |= self._statement(statement, function, current)
+        return found
+
+    def _statement(self, statement: code.Stmt, function: code.Function, current: Errors) -> Errors:
+        match statement:
+            case code.Try():
+                return self._try(statement, function, current)
+            case code.Raise(value=None):
+                return current
+            case code.Raise(value=value) if value is not None:
+                return self._raised(value, function, current) | self._expressions(value, function)
+            case code.Assert(test=test):
+                return Errors(frozenset({"builtins.AssertionError"})) | self._expressions(test, function)
+            case code.If(branches=branches, orelse=orelse):
+                found = self.block(orelse, function, current)
+                for branch in branches:
+                    found |= self._expressions(branch.test, function) | self.block(branch.body, function, current)
+                return found
+            case code.While(test=test, body=body, orelse=orelse):
+                return self._expressions(test, function) | self.block((*body, *orelse), function, current)
+            case code.For(iterable=iterable, body=body, orelse=orelse, is_async=is_async):
+                found = ANY if is_async else self._expressions(iterable, function)
+                return found | self.block((*body, *orelse), function, current)
+            case code.With():
+                return self._with(statement, function, current)
+            case code.Match(subject=subject, cases=cases):
+                found = self._expressions(subject, function)
+                for case in cases:
+                    found |= self._expressions(case.guard, function) | self.block(case.body, function, current)
+                return found
+        return self._expressions(statement, function)
+
+    def _try(self, statement: code.Try, function: code.Function, current: Errors) -> Errors:
+        left = self.block(statement.body, function, current)
+        found = NONE
+        for handler in statement.handlers:
+            here = caught(handler.types, left, self.study)
+            again = here if is_broad(handler.types) or not left.anything else here | ANY
+            found |= self.block(handler.body, function, NONE if is_ending(handler.types) else again)
+            left = NONE if is_broad(handler.types) else Errors(left.types - here.types, left.anything)
+        return left | found | self.block((*statement.orelse, *statement.final), function, current)
+
+    def _with(self, statement: code.With, function: code.Function, current: Errors) -> Errors:
+        found, suppressed = NONE, False
+        for item in statement.items:
+            found |= self._expressions(item.context, function)
+            given = entered(item.context, function, self.study, is_async=statement.is_async)
+            role = self.study.kinds.role_of(path_of(item.context))
+            match given.entry:
+                case Entry.UNKNOWN:
+                    found |= ANY
+                case Entry.SCOPE if role is Role.TIMEOUT:
+                    found |= Errors(frozenset({_TIMEOUT}))
+                case Entry.RUNS:
+                    found |= self._functions((*given.enters, *given.leaves))
+                case Entry.NOTHING if role is Role.SUPPRESS and isinstance(item.context, code.Call):
+                    suppressed = suppressed or (bool(item.context.args) and is_broad(item.context.args))
+        inner = self.block(statement.body, function, current)
+        return found if suppressed else found | inner
+
+    def _raised(self, value: Expr, function: code.Function, current: Errors) -> Errors:
+        path = path_of(value)
+        if path in ENDINGS:
+            return NONE
+        if path is None:
+            return current if isinstance(value, code.Name) and current and _is_handler_name(value.id, function) else ANY
+        return Errors(frozenset({_ALIASES.get(path, path)}))
+
+    # -- expressions ---------------------------------------------------------------------------------------------
+
+    def _expressions(self, root: object, function: code.Function) -> Errors:
+        found = NONE
+        nodes = list(walk(root, (code.Await, code.Call, code.Subscript, code.Comprehension)))
+        made = {id(node.value) for node in nodes if isinstance(node, code.Await)}
+        for node in nodes:
+            if isinstance(node, code.Call) and consumes(node.func, function, self.study.kinds):
+                made |= {id(argument) for argument in (*node.args, *(keyword.value for keyword in node.keywords))}
+        for node in nodes:
+            match node:
+                case code.Await(value=value):
+                    found |= self.awaited(value, function)
+                case code.Call() if id(node) not in made:
+                    found |= self._call(node, function)
+                case code.Comprehension(clauses=clauses) if any(clause.is_async for clause in clauses):
+                    found |= ANY
+                case code.Subscript():
+                    found |= Errors(frozenset(_LOOKUP))
+        return found
+
+    def awaited(self, awaited: Expr, function: code.Function) -> Errors:
+        """What awaiting an expression may raise."""
+        if function is self.host and self._is_spawned(awaited, function):
+            return NONE
+        found = meaning(awaited, function, self.study)
+        match found.sort:
+            case Sort.PLAIN:
+                return NONE if "sleep" in found.said or "checkpoint" in found.said or _is_wait(awaited) else ANY
+            case Sort.WAITS:
+                return NONE
+            case Sort.RUNS:
+                return self._functions(found.functions)
+            case Sort.ALL | Sort.LIMITED | Sort.TASK:
+                if _gives_errors_back(awaited):
+                    return NONE
+                errors = Errors(frozenset({_TIMEOUT})) if _is_wait_for(awaited) else NONE
+                for inner, home in found.inner:
+                    errors |= self.awaited(inner, home)
+                return errors
+        return ANY
+
+    def _is_spawned(self, awaited: Expr, function: code.Function) -> bool:
+        """Whether a name is that of tasks which the function itself spawns: what they raise is asked of them."""
+        values = self.study.kinds.bindings(function).get(awaited.id, ()) if isinstance(awaited, code.Name) else ()
+        spawns = [
+            isinstance(each.expr, code.Call) and self.study.kinds.role_of_callee(each.expr.func, function) is Role.SPAWN
+            for each in values
+        ]
+        return bool(spawns) and all(spawns)
+
+    def _call(self, call: code.Call, function: code.Function) -> Errors:
+        path, kinds = path_of(call), self.study.kinds
+        if path in _RAISED_BY_BUILTIN:
+            sure = path == "builtins.next" and len(call.args) > 1
+            return NONE if sure else Errors(frozenset(_RAISED_BY_BUILTIN[path]))
+        found = targets(call.func, function, self.study)
+        if found is not None:
+            plain = tuple(each for each in found if not each.is_async and not each.is_generator)
+            return self._functions(plain)
+        if path in self.study.program.classes:
+            return self._made(path)
+        if kinds.role_of_callee(call.func, function) in _QUIET_ROLES:
+            return NONE
+        name = last_name(call)
+        if isinstance(call.func, code.Attribute) or (isinstance(call.func, code.Global) and "." in call.func.text):
+            if name in _RAISED_BY_METHOD:
+                return Errors(frozenset(_RAISED_BY_METHOD[name]))
+            is_method = isinstance(call.func, code.Attribute)
+            if name in LOGGING or (is_method and name in HARMLESS_METHODS | LOOP_DEFERS):
+                return NONE
+        return ANY
+
+    def _made(self, path: str) -> Errors:
+        """What making an object of a class of the program may raise."""
+        program = self.study.program
+        if any(each not in program.classes and not each.startswith(_BASES) for each in program.ancestors(path)):
+            return ANY
+        names = ("__init__", "__new__", "__post_init__")
+        return self._functions(tuple(found for name in names if (found := program.method(path, name))))
+
+    def _functions(self, functions: tuple[code.Function, ...]) -> Errors:
+        found = NONE
+        for each in functions:
+            if each.qualname not in self.seen:
+                self.seen.add(each.qualname)
+                found |= self.block(each.body, each, NONE)
+        return found
+
+
+def _is_handler_name(name: str, function: code.Function) -> bool:
+    return any(handler.name == name for each in walk(function.body, code.Try) for handler in each.handlers)
+
+
+def _gives_errors_back(awaited: Expr) -> bool:
+    """Whether a wait returns what its tasks raise: `gather(..., return_exceptions=True)`, `wait`."""
+    if not isinstance(awaited, code.Call):
+        return False
+    return _is_wait(awaited) or any(keyword.name == "return_exceptions" for keyword in awaited.keywords)
+
+
+def _is_wait(awaited: Expr) -> bool:
+    return path_of(awaited) == "asyncio.wait"
+
+
+def _is_wait_for(awaited: Expr) -> bool:
+    return isinstance(awaited, code.Call) and last_name(awaited) == "wait_for"

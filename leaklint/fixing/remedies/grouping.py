@@ -1,0 +1,193 @@
+"""Runs the tasks of a function in a task group.
+
+The group is around the smallest block that holds the spawns and all uses of their handles; where a task may be running
+at the end of that, it reaches to the end of the function. When it is left, all its tasks have ended; when one fails,
+the others and the function are cancelled, and the errors arrive as an `ExceptionGroup`. A group of the function that is
+there already, around all of it, is used.
+
+`tg.create_task` is in AnyIO 4.14 and later; for older ones `tg.start_soon` is written, where no handle is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from leaklint.analysis.spawns import Spawn
+from leaklint.fixing.grouped.against import hazards_of, without_handles
+from leaklint.fixing.grouped.bundles import Bundle, bundles_of
+from leaklint.fixing.grouped.calls import Calls
+from leaklint.fixing.grouped.regions import Region, region_of
+from leaklint.fixing.grouped.writing import Writer
+from leaklint.fixing.study import Finding, Study
+from leaklint.model import code
+from leaklint.model.fate import Task
+from leaklint.model.fix import Edit, Fix, Forget, Hazard, Target, Wrap
+
+NAME = "task-group"
+CODES = frozenset({"LK101", "LK102", "LK104", "LK106", "LK201", "LK206", "LK207", "LK304"})
+
+_NATIVE_SINCE = (3, 11)
+"""https://docs.python.org/3/library/asyncio-task.html#asyncio.TaskGroup"""
+
+
+class _Plan(NamedTuple):
+    """A group for the tasks of some bundles."""
+
+    bundles: tuple[Bundle, ...]
+    region: Region
+    edits: tuple[Edit, ...]
+    hazards: tuple[Hazard, ...]
+
+    @property
+    def is_safe(self) -> bool:
+        return not self.hazards
+
+
+def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
+    """A task group for the task, and for those that stand in the same statements."""
+    task = finding.subject
+    if not isinstance(task, Task):
+        return ()
+    function = study.function_of(task)
+    if function is None or not function.is_async:
+        return () if finding.diagnostic.code == "LK201" else (_no_coroutine(function),)
+    every = bundles_of(function, study)
+    own = next((bundle for bundle in every if bundle.holds(finding.diagnostic.span)), None)
+    if own is None:
+        return () if finding.diagnostic.code == "LK201" else (_spawned_elsewhere(task),)
+    plan = _widest(own, every, study)
+    blocking = [hazard for hazard in plan.hazards if hazard.blocks]
+    if not blocking and plan.region.group is None:
+        around = (bundle for bundle in every if bundle not in plan.bundles)
+        blocking += [hazard for bundle in around for hazard in _silenced(bundle, study, plan.region)]
+    return tuple(blocking) or _fix(plan, function, study)
+
+
+def _fix(plan: _Plan, function: code.Function, study: Study) -> Fix:
+    region = plan.region
+    title = f"run {'them' if len(_spawns(plan)) > 1 else 'it'} in {'the' if region.group else 'a'} task group"
+    return Fix(NAME, title, study.path, plan.edits, plan.hazards, tuple(_notes(plan, function, study)))
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------
+
+
+def _widest(own: Bundle, every: Sequence[Bundle], study: Study) -> _Plan:
+    """A plan for a bundle, and for the others that stand in its statements, where that adds no hazard."""
+    alone = _plan((own,), study)
+    if any(hazard.blocks for hazard in alone.hazards):
+        return alone
+    plan = alone
+    others = [bundle for bundle in every if bundle is not own and not _is_silenced(bundle, study)]
+    fitting = [(bundle, _plan((bundle,), study)) for bundle in others]
+    rest = [(bundle, other) for bundle, other in fitting if other.is_safe]
+    while near := [(bundle, other) for bundle, other in rest if _overlap(plan.region, other.region)]:
+        rest = [each for each in rest if each not in near]
+        wider = _plan((*plan.bundles, *(bundle for bundle, _ in near)), study)
+        if not set(wider.hazards) <= set(alone.hazards):
+            return alone
+        plan = wider
+    return plan
+
+
+def _plan(bundles: tuple[Bundle, ...], study: Study) -> _Plan:
+    bundles = tuple(sorted(bundles, key=lambda bundle: bundle.spawns[0].call.span))
+    function = bundles[0].function
+    region = region_of(bundles, study)
+    is_native = region.is_native if region.group else study.environment.target is Target.ASYNCIO
+    calls = Calls(region.group or study.free_name("tg", function), is_native, study)
+    blocking = [hazard for bundle in bundles for hazard in bundle.hazards if hazard.blocks]
+    if blocking and not (is_native and all(hazard.name == "handle-lacks" for hazard in blocking)):
+        return _Plan(bundles, region, (), tuple(dict.fromkeys(blocking)))
+    writer = Writer(bundles, region, study, calls)
+    hazards = [*hazards_of(bundles, region, calls, study), *without_handles(bundles, writer.needed, calls, study)]
+    hazards += [hazard for bundle in bundles for hazard in _silenced(bundle, study) if len(bundle.spawns) > 1]
+    if is_native and region.group is None and (study.environment.python or _NATIVE_SINCE) < _NATIVE_SINCE:
+        hazards.append(Hazard("needs-newer-python", "`asyncio.TaskGroup` needs Python 3.11", blocks=True))
+    blocks = [hazard for hazard in hazards if hazard.blocks]
+    edits = () if blocks else (*writer.edits(), *_group(region, calls, function, study), Forget("asyncio"))
+    return _Plan(bundles, region, edits, tuple(dict.fromkeys(hazards)))
+
+
+def _group(region: Region, calls: Calls, function: code.Function, study: Study) -> Iterator[Edit]:
+    """The group itself, unless it is there already."""
+    if region.group is not None:
+        return
+    path = "asyncio.TaskGroup" if calls.is_native else "anyio.create_task_group"
+    spelled, imports = study.spelled(path, function)
+    template = f"async with {spelled}() as {calls.group}:\n    ..."
+    first, last = region.inside[0].span, region.inside[-1].span
+    yield Wrap(first, last, template, function.qualname, exact=True)
+    yield from imports
+
+
+def _overlap(one: Region, other: Region) -> bool:
+    return one.span[:2] < other.span[2:] and other.span[:2] < one.span[2:]
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def _notes(plan: _Plan, function: code.Function, study: Study) -> Iterator[str]:
+    names = _children(_spawns(plan))
+    listed = _listed(names)
+    if not plan.region.is_joined:
+        yield f"`{function.name}` waits for {listed} before it returns"
+    failing = _children([each for each in _spawns(plan) if _may_fail(each, study)])
+    if failing:
+        fails = f"one of {_listed(failing)}" if len(failing) > 1 else failing[0]
+        yield f"if {fails} fails, the rest of the group is cancelled and the error arrives as an `ExceptionGroup`"
+    if plan.region.is_joined:
+        yield f"if an error leaves the group, {listed} {'are' if len(names) > 1 else 'is'} cancelled and waited for"
+    if study.environment.target is Target.ASYNCIO and study.environment.python is None:
+        yield "`asyncio.TaskGroup` needs Python 3.11"
+
+
+def _spawns(plan: _Plan) -> list[Spawn]:
+    return [spawn for bundle in plan.bundles for spawn in bundle.spawns]
+
+
+def _may_fail(spawn: Spawn, study: Study) -> bool:
+    started = spawn.spawned_call
+    return not isinstance(started, code.Call) or study.outcomes.coroutine(started, spawn.function).raises
+
+
+def _children(spawns: Sequence[Spawn]) -> list[str]:
+    return [f"`{name}`" for name in dict.fromkeys(spawn.spawned for spawn in spawns)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _no_coroutine(function: code.Function | None) -> Hazard:
+    name = "not-a-coroutine-function"
+    if function is None or function.kind == "module":
+        return Hazard(name, "a module cannot wait for a task while it is imported", blocks=True)
+    if function.kind == "lambda":
+        return Hazard(name, "a lambda cannot wait for a task", blocks=True)
+    if function.kind == "class":
+        return Hazard(name, "the body of a class cannot wait for a task", blocks=True)
+    return Hazard(name, f"`{function.name}` is no coroutine function: it cannot wait for a task", blocks=True)
+
+
+def _spawned_elsewhere(task: Task) -> Hazard:
+    return Hazard("spawned-elsewhere", f"`{task.call}` starts the task, out of reach of a group here", blocks=True)
+
+
+def _is_silenced(bundle: Bundle, study: Study) -> bool:
+    return any(True for _ in _silenced(bundle, study))
+
+
+def _silenced(bundle: Bundle, study: Study, region: Region | None = None) -> Iterator[Hazard]:
+    """`suppressed-finding`: the spawns of a bundle, or those of it in a region, that a comment may silence: they are
+    left as they are, and where they are.
+    """
+    for spawn in bundle.spawns:
+        line = spawn.call.span.line
+        silencers = (comment.statement for comment in study.facts.comments)
+        if any(first <= line <= last for first, last in silencers) and (
+            region is None or region.holds(spawn.call.span)
+        ):
+            yield Hazard("suppressed-finding", f"the spawn on line {line} is to be left alone", blocks=True)
