@@ -178,7 +178,7 @@ def _mend(request: FixRequest, plan: Plan, done: list[Mended]) -> tuple[Run, byt
         source = _stdin()
         run = mending.fix_stdin(source, plan, filename=request.stdin_filename, options=options, note=done.append)
     else:
-        with waiting(shown=not request.terse and not request.interactive) as note:
+        with waiting(shown=not request.terse) as note:
             run = mending.fix(
                 request.paths or (".",),
                 plan,
@@ -186,7 +186,7 @@ def _mend(request: FixRequest, plan: Plan, done: list[Mended]) -> tuple[Run, byt
                 jobs=request.jobs,
                 note=done.append,
                 on_checked=note,
-                on_fixed=partial(note, what="fixing programs"),
+                on_fixed=None if request.interactive else partial(note, what="fixing programs"),
             )
     _say_about(request, run, time.monotonic() - started)
     return run, source

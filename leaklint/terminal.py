@@ -134,7 +134,8 @@ class Waiting(Protocol):
 def waiting(*, shown: bool) -> Iterator[Waiting]:
     """Give a function that is told how many files are done, of how many, or how much of something else.
 
-    It draws a progress bar on standard error if that is a terminal which has waited for `PATIENCE` seconds.
+    It draws a progress bar on standard error if that is a terminal which has waited for `PATIENCE` seconds, until all
+    are done.
     """
     started = time.monotonic()
     may_draw = shown and sys.stderr is not None and sys.stderr.isatty()
@@ -148,6 +149,9 @@ def waiting(*, shown: bool) -> Iterator[Waiting]:
             bar.start()
         if bar is not None:
             bar.update(bar.task_ids[0], description=what, completed=done, total=total)
+            if done == total:
+                bar.stop()
+                bar = None
 
     try:
         yield note

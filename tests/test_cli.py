@@ -105,7 +105,7 @@ def test_help(leaklint: Leaklint) -> None:
     assert leaklint("-h") == (0, shown, "")
     assert leaklint() == (2, "", shown)
     commands = [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()]
-    assert commands == ["check", "rule", "tasks", "why"]
+    assert commands == ["check", "fix", "rule", "tasks", "why"]
 
 
 def test_help_of_a_command_has_headings(leaklint: Leaklint) -> None:
@@ -120,7 +120,7 @@ def test_help_of_a_command_has_headings(leaklint: Leaklint) -> None:
     ("args", "message", "command"),
     [
         (["chekc"], "unknown command `chekc`, did you mean `check`?", "leaklint"),
-        (["lint"], "unknown command `lint` (commands: check, rule, tasks, why)", "leaklint"),
+        (["lint"], "unknown command `lint` (commands: check, fix, rule, tasks, why)", "leaklint"),
         (["check", "--jobs", "0"], "Invalid value for '-j' / '--jobs': 0 is not in the range x>=1.", "leaklint check"),
     ],
 )
@@ -427,7 +427,8 @@ def test_excluded_files_that_are_named(leaklint: Leaklint, tmp_path: Path) -> No
             '[tool.leaklint]\nselct = ["LK101"]\n',
             (
                 "pyproject.toml: unknown key `selct` in [tool.leaklint], did you mean `select`? "
-                "(valid keys: `exclude`, `honor-noqa`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
+                "(valid keys: `exclude`, `honor-noqa`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`, "
+                "`target`)"
             ),
         ),
         ('[tool.leaklint]\nstrict = "yes"\n', "pyproject.toml: `strict` must be true or false, not a string"),

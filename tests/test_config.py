@@ -8,6 +8,7 @@ import pytest
 
 from leaklint.catalog import BASE, extended
 from leaklint.model.errors import UserError
+from leaklint.model.fix import Target
 from leaklint.policy.config import ConfigError, Overrides, Settings, codes_of, parse_pyproject
 from leaklint.rules import all_rules
 
@@ -78,6 +79,22 @@ def test_known_spawners_and_owners() -> None:
     assert Settings.default().catalog == BASE
 
 
+def test_the_target() -> None:
+    assert Settings.default().target is Target.ANYIO
+    file = Settings.from_mapping({"target": "asyncio"}, origin="pyproject.toml")
+    assert file == Settings(target=Target.ASYNCIO)
+    assert file.override(Overrides(target=Target.ANYIO)) == Settings.default()
+
+
+def test_rules_of_two_settings_together() -> None:
+    some = Settings.from_mapping({"select": ["LK101"], "ignore": ["LK102", "LK001"]}, origin="pyproject.toml")
+    others = Settings.from_mapping({"select": ["LK102"], "ignore": ["LK001"], "strict": True}, origin="pyproject.toml")
+    assert enabled(some.also(others)) == {"LK101", "LK102", "LK105", "LK106"}
+    assert enabled(others.also(some)) == enabled(some.also(others))
+    assert enabled(Settings.default().also(some)) == BY_DEFAULT
+    assert Settings(honor_noqa=False).also(others).honor_noqa is False
+
+
 def test_a_value() -> None:
     text = '[tool.leaklint]\nselect = ["LK1"]\nexclude = ["a/"]\nknown-owners = ["lib.Owner"]\n'
     settings = parse_pyproject(text, origin="pyproject.toml")
@@ -97,7 +114,7 @@ def test_empty_table() -> None:
     assert parse_pyproject("[tool.leaklint]\n", origin="pyproject.toml") == Settings.default()
 
 
-KEYS = "(valid keys: `exclude`, `honor-noqa`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`)"
+KEYS = "(valid keys: `exclude`, `honor-noqa`, `ignore`, `known-owners`, `known-spawners`, `select`, `strict`, `target`)"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +128,9 @@ KEYS = "(valid keys: `exclude`, `honor-noqa`, `ignore`, `known-owners`, `known-s
             '[tool.leaklint]\nExclude = ["x"]\n',
             f"a/pyproject.toml: unknown key `Exclude` in [tool.leaklint], did you mean `exclude`? {KEYS}",
         ),
+        ('[tool.leaklint]\ntarget = "trio"\n', 'a/pyproject.toml: `target` must be anyio or asyncio, not "trio"'),
+        ("[tool.leaklint]\ntarget = 3\n", "a/pyproject.toml: `target` must be anyio or asyncio, not an integer"),
+        ("[tool.leaklint]\ntarget = []\n", "a/pyproject.toml: `target` must be anyio or asyncio, not a list"),
         ("[tool.leaklint.rules]\n", f"a/pyproject.toml: unknown key `rules` in [tool.leaklint] {KEYS}"),
         (
             '[tool.leaklint]\nselect = "LK101"\n',

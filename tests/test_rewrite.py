@@ -251,7 +251,9 @@ its place
     # after
 '''
     got = wrapped(source, 'a = """', "h(a,")
-    assert got == '''\
+    assert (
+        got
+        == '''\
 async def f():
     async with anyio.create_task_group() as tg:
         a = """
@@ -272,6 +274,7 @@ its place
           b)  # own
     # after
 '''
+    )
     compile(got, "x", "exec")
 
 
@@ -368,7 +371,10 @@ def test_what_is_nested_too_deeply_is_refused_or_left(source: str) -> None:
         ("x = 1\n", "import anyio\n\nx = 1\n"),
         ('"""Doc."""\n', '"""Doc."""\n\nimport anyio\n'),
         ('"""Doc."""\n\nx = 1\n', '"""Doc."""\n\nimport anyio\n\nx = 1\n'),
-        ("#!/usr/bin/env python\n# coding: utf-8\nx = 1\n", "#!/usr/bin/env python\n# coding: utf-8\nimport anyio\n\nx = 1\n"),
+        (
+            "#!/usr/bin/env python\n# coding: utf-8\nx = 1\n",
+            "#!/usr/bin/env python\n# coding: utf-8\nimport anyio\n\nx = 1\n",
+        ),
         ("#!/usr/bin/env python\n# coding: utf-8\n", "#!/usr/bin/env python\n# coding: utf-8\nimport anyio\n"),
         ("# Licence.\n\nimport asyncio\n", "# Licence.\n\nimport asyncio\n\nimport anyio\n"),
         ("# Licence.\n\nimport zope\n", "# Licence.\n\nimport anyio\nimport zope\n"),

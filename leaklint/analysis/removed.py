@@ -13,7 +13,7 @@ from leaklint.catalog.anyio_history import CALLS_COROUTINES, ROWS, SAME, TYPES, 
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fate import Misuse, Pattern
+from leaklint.model.fate import Misuse, Pattern, Step
 from leaklint.model.walk import text, walk
 
 LIKELY = "likely"
@@ -43,7 +43,8 @@ class Removals:
         """The uses in a file, but for those that only an older AnyIO is asked for."""
         if not self._knows_anyio:
             return
-        found = [each for function in facts.functions for each in self._in(function)]
+        lazy = ("annotations", "__future__.annotations") in facts.names.imports
+        found = [each for function in facts.functions for each in self._in(function, lazy=lazy)]
         asked = _asked_for(facts) if found else frozenset()
         used = {each.row.path for each in found if not each.is_import}
         moved = {each.text for each in found if each.is_import and each.row.path.startswith(_EXCEPTIONS)}
@@ -54,10 +55,7 @@ class Removals:
             # the import of what is moved is told, of all else the uses are
             is_told_elsewhere = is_moved is not each.is_import and (is_moved or each.row.path in used)
             if not (
-                is_told_elsewhere
-                or names & asked
-                or each.text in guarded
-                or _is_guarded(each, self._program.enclosing)
+                is_told_elsewhere or names & asked or each.text in guarded or _is_guarded(each, self._program.enclosing)
             ):
                 yield self._misuse(each)
 
@@ -65,7 +63,7 @@ class Removals:
         how = f"{found.row.form.value} {found.row.path}"
         path = self._program.paths[found.function.qualname]
         step = self._program.step
-        evidence = ()
+        evidence: tuple[Step, ...] = ()
         if found.declared_by is not None:
             class_ = self._program.classes[found.declared_by]
             said = f"`{class_.name}` alone has an attribute of this name"
@@ -83,10 +81,10 @@ class Removals:
 
     # -- uses ----------------------------------------------------------------------------------------------------
 
-    def _in(self, function: code.Function) -> Iterator[_Found]:
-        """The uses in a scope's own code."""
-        body = (function.body, function.returns, *(param.annotation for param in function.params))
-        nodes = list(walk(body, (code.Global, code.Attribute, code.Call, code.Await)))
+    def _in(self, function: code.Function, *, lazy: bool) -> Iterator[_Found]:
+        """The uses in a scope's own code; `lazy` says that nothing evaluates its annotations."""
+        header = () if lazy else (function.returns, *(param.annotation for param in function.params))
+        nodes = list(walk((function.body, *header), (code.Global, code.Attribute, code.Call, code.Await)))
         awaited = {id(node.value) for node in nodes if isinstance(node, code.Await)}
         imports = {
             id(part)
@@ -94,9 +92,12 @@ class Removals:
             if isinstance(each.value, code.Opaque) and each.value.span == each.span
             for part in each.value.parts
         }
-        stored = {id(each) for assign in walk(function.body, code.Assign) for each in assign.targets}
+        left_out = {id(each) for assign in walk(function.body, code.Assign) for each in assign.targets}
+        if lazy or function.kind == "function":
+            annotations = tuple(assign.annotation for assign in walk(function.body, code.Assign))
+            left_out |= {id(each) for each in walk(annotations, (code.Global, code.Attribute))}
         for node in nodes:
-            if id(node) in stored:
+            if id(node) in left_out:
                 continue
             match node:
                 case code.Global(path=path) if row := removed(Form.NAME, path):
@@ -212,7 +213,9 @@ class Removals:
         for caller in self._program.mentioning(function.name, function.qualname):
             for call in walk(caller.body, code.Call):
                 for position, arg in enumerate(call.args):
-                    is_it = isinstance(arg, code.Attribute | code.Global | code.Name) and last_name(arg) == function.name
+                    is_it = (
+                        isinstance(arg, code.Attribute | code.Global | code.Name) and last_name(arg) == function.name
+                    )
                     if is_it and resolved(arg, caller, self._kinds) is function:
                         rest = code.Call(arg, call.args[position + 1 :], (), call.span)
                         yield argument(Use(caller, rest), name, function), caller
@@ -263,7 +266,8 @@ def _is_guarded(found: _Found, enclosing: Callable[[code.Function], code.Functio
         guards = _guards(scope.body, catches_any=found.is_import)
         if any(guard[:2] <= place[:2] and place[:2] < guard[2:] for guard in guards):
             return True
-        scope, place = enclosing(scope), scope.span
+        place = scope.span
+        scope = enclosing(scope)
     return False
 
 
@@ -285,4 +289,4 @@ def _guards(body: code.Block, *, catches_any: bool) -> Iterator[Span]:
 
 def _asks_version(test: Expr) -> bool:
     names = [text(node).lower() for node in walk(test, (code.Name, code.Global, code.Attribute))]
-    return any("version" in name or name == "hasattr" or _FLAG.search(name) for name in names)
+    return any("version" in name or _FLAG.search(name) for name in names)

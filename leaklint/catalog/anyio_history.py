@@ -60,6 +60,7 @@ def _rows(form: Form, since: str, page: str, *rows: str) -> tuple[Removed, ...]:
 
 _TWO_ENDS = "`anyio.create_memory_object_stream(...)` gives two ends: what was put is sent, what was got is received"
 _BUFFERED = "wrap the stream in `anyio.streams.buffered.BufferedByteReceiveStream`"
+_SINGLE = "a task group raises one even for a single error"
 _EXTRA = "ask for it by `stream.extra(anyio.abc.SocketAttribute...)`, or `anyio.streams.tls.TLSAttribute`"
 _LISTENER = "accept connections with `await listener.serve(handler)`"
 
@@ -93,14 +94,14 @@ ROWS: tuple[Removed, ...] = (
         Form.NAME,
         "4.0",
         HISTORY,
-        "anyio.ExceptionGroup -> builtins.BaseExceptionGroup -- a task group raises one even for a single error",
+        f"anyio.ExceptionGroup -> builtins.BaseExceptionGroup -- {_SINGLE}",
     ),
     *_rows(
         Form.NAME,
         "2.0",
         HISTORY,
         "anyio.exceptions -- what it held is in `anyio` itself",
-        "anyio.exceptions.ExceptionGroup -> builtins.BaseExceptionGroup -- a task group raises one even for a single error",
+        f"anyio.exceptions.ExceptionGroup -> builtins.BaseExceptionGroup -- {_SINGLE}",
         "anyio.exceptions.ClosedResourceError -> anyio.ClosedResourceError",
         "anyio.exceptions.DelimiterNotFound -> anyio.DelimiterNotFound",
         "anyio.exceptions.IncompleteRead -> anyio.IncompleteRead",
@@ -262,8 +263,10 @@ _COMMON = frozenset({"Stream", "Queue", "finalize", "close", "clear"})
 _WORDS = re.compile(
     rb"\b(?:%s)\b|await[ \t(]+[\w.\[\]]+\.(?:%s)\(|\.(?:clear|close)\(\)|async with [^\n]*(?:_after|signal_receiver)\("
     rb"|\b(?:bind_host|bind_port|autostart_tls|curio|target_host|finalize|Queue)\b"
-    % (b"|".join(sorted(name.encode() for name in _NAMES - _COMMON)),
-       b"|".join(sorted(name.encode() for name in _METHODS)))
+    % (
+        b"|".join(sorted(name.encode() for name in _NAMES - _COMMON)),
+        b"|".join(sorted(name.encode() for name in _METHODS)),
+    )
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,8 +15,6 @@ from leaklint.model.code import Expr, Span
 from leaklint.model.fix import Edit, Hazard, Import, Replace, Wrap
 from leaklint.model.walk import text, walk
 
-_SPAWN = "asyncio.create_task"
-_ENSURE = "asyncio.ensure_future"
 _COPIES = ("builtins.list", "builtins.set", "builtins.tuple")
 
 
@@ -87,11 +85,28 @@ def _spawned(given: Sequence[Member], function: code.Function, study: Study) -> 
     """Spawns of the coroutines, where they are made."""
     edits: list[Edit] = []
     for member in given:
-        if member.kind in (Kind.COROUTINE, Kind.CALLED) and isinstance(member.expr, code.Call):
-            # `ensure_future` takes what is a future already
-            spelled, imports = study.spelled(_SPAWN if member.kind is Kind.COROUTINE else _ENSURE, function)
+        spawner = _spawner_of(member)
+        if spawner is not None and isinstance(member.expr, code.Call):
+            spelled, imports = study.spelled(spawner, function)
             edits += [Replace(member.expr.span, f"{spelled}({quoted(member.expr.span, function, study)})"), *imports]
     return tuple(edits)
+
+
+def _spawner_of(member: Member) -> str | None:
+    """What makes a task of a member: `ensure_future`, if it may be a future already."""
+    return {Kind.COROUTINE: "asyncio.create_task", Kind.CALLED: "asyncio.ensure_future"}.get(member.kind)
+
+
+def _brackets(given: Sequence[Member], function: code.Function, study: Study) -> tuple[tuple[Span, str], ...]:
+    """What is to be written before and after each coroutine, to spawn it."""
+    found = []
+    for member in given:
+        spawner = _spawner_of(member)
+        if spawner is not None and isinstance(member.expr, code.Call):
+            line, column, end_line, end_column = member.expr.span
+            found.append((Span(line, column, line, column), f"{study.spelled(spawner, function)[0]}("))
+            found.append((Span(end_line, end_column, end_line, end_column), ")"))
+    return tuple(sorted(found))
 
 
 def _asyncio(function: code.Function, study: Study) -> tuple[Import, ...]:
@@ -133,17 +148,32 @@ def _with_a_name(
         case [code.Starred(value=(code.Display(kind="list") | code.Comprehension(kind="list")) as container)]:
             handles = _Handles((study.free_name("tasks", function),), (True,))
         case [code.Call() as container]:
-            handles = _Handles((study.free_name("task", function),), (False,))
+            handles = _Handles((_free(("task", "shielded"), function, study),), (False,))
         case _:
-            return (Hazard("no-handle", f"the tasks of line {call.span.line} have no name", blocks=True),)
+            return (Hazard("no-plain-handle", f"the tasks of line {call.span.line} have no name", blocks=True),)
     statement = path_to(call.span, function.body)[-1].statement
     if any(contains(container.span, each.span) for each in walk(container, code.Await)) or _is_header(statement, call):
-        return (Hazard("no-handle", f"the tasks of line {call.span.line} have no name", blocks=True),)
-    changed = tuple((edit.span, edit.text) for edit in _spawned(given, function, study) if isinstance(edit, Replace))
-    made = f"{handles.names[0]} = {quoted(container.span, function, study, changed=changed)}\n"
+        return (Hazard("no-plain-handle", f"the tasks of line {call.span.line} have no name", blocks=True),)
+    changed = _brackets(given, function, study)
+    name, written = handles.names[0], quoted(container.span, function, study, changed=changed, is_moved=True)
+    made = f"{name} = {written}\n"
     template = made + _template(handles, function, study, cancels=cancels)
-    wrap = Wrap(statement.span, statement.span, template, function.qualname)
-    return Ending((Replace(container.span, handles.names[0]), wrap, *_asyncio(function, study)), tuple(given))
+    steps = path_to(statement.span, function.body)
+    live = _live((), call, function)
+    escapes = [hazard for name in live if (hazard := _escape(name, function)) is not None]
+    if escapes:
+        return tuple(escapes)
+    last = _last_use(steps[-1], live, function, study)
+    wrap = Wrap(statement.span, last.span, template, function.qualname)
+    return Ending((_renamed(call, container.span, name, study), wrap, *_asyncio(function, study)), tuple(given))
+
+
+def _renamed(call: code.Call, container: Span, name: str, study: Study) -> Replace:
+    """A name in place of an argument; in one line, if that is the only one."""
+    rest = study.written(call.span).replace(study.written(container), "")
+    if len(call.args) > 1 or call.keywords or "#" in rest or isinstance(call.func, code.Starred):
+        return Replace(container, name)
+    return Replace(call.span, f"{study.written(call.func.span)}({name})")
 
 
 # -- where it stands ---------------------------------------------------------------------------------------------------
@@ -156,7 +186,7 @@ def _region(call: code.Call, handles: _Handles, function: code.Function, study: 
     for name in handles.names:
         steps = _bindings(name, call, function)
         if len(steps) != 1:
-            return Hazard("bound-twice", f"`{name}` is not bound once, in one place", blocks=True)
+            return Hazard("handle-is-reused", f"`{name}` is not bound once, in one place", blocks=True)
         bound += steps
     block = bound[0].block
     at = next((step.position for step in around if step.block is block), None)
@@ -169,10 +199,17 @@ def _region(call: code.Call, handles: _Handles, function: code.Function, study: 
     for name in live:
         if (escape := _escape(name, function)) is not None:
             return escape
-    uses = [index for index in range(at, len(block)) if _mentions(block[index], live, function, study)]
     if last >= at:
         return Hazard("spawned-apart", "the tasks are not spawned in one block, around the wait for them", blocks=True)
-    return block[last + 1].span, block[max(uses, default=at)].span
+    return block[last + 1].span, _last_use(Step(block, at), live, function, study).span
+
+
+def _last_use(wait: Step, names: Sequence[str], function: code.Function, study: Study) -> code.Stmt:
+    """The last statement that mentions one of these names, from that of the wait on."""
+    last = wait.statement
+    for statement in wait.block[wait.position :]:
+        last = statement if _mentions(statement, names, function, study) else last
+    return last
 
 
 def _bindings(name: str, call: code.Call, function: code.Function) -> list[Step]:
@@ -197,19 +234,50 @@ def _may_leave(statement: code.Stmt) -> bool:
 
 
 def _live(names: Sequence[str], call: code.Call, function: code.Function) -> tuple[str, ...]:
-    """The names that hold handles which may still run: those given, and what is made of them."""
+    """The names that hold handles which may still run, or what waits for them: these, and what is made of them."""
     live = dict.fromkeys(names)
     for assign in walk(function.body, code.Assign):
-        if assign.value is None or not any(name.id in live for name in walk(assign.value, code.Name)):
-            continue
-        match assign.value, assign.targets:
-            case code.Await(value=value), (code.Display(items=[_, code.Name(id=pending)]),) if (
-                value is call and last_name(call) == "wait"
-            ):
-                live[pending] = None
-            case code.Name() | code.Display() | code.Comprehension(element=code.Name()), (code.Name(id=name),):
-                live[name] = None
+        targets = [each.id for each in walk(assign.targets, code.Name)]
+        if isinstance(assign.value, code.Await):
+            if _returns_sets(assign.value.value, call, live):
+                live |= dict.fromkeys(targets[1:] if len(targets) > 1 else targets)  # the first are done
+        elif assign.value is not None and (
+            any(each is call for each in walk(assign.value, code.Call)) or _holds(assign.value, live)
+        ):
+            live |= dict.fromkeys(targets)
     return tuple(live)
+
+
+def _returns_sets(awaited: Expr, call: code.Call, live: Container[str]) -> bool:
+    """Whether what is awaited is an `asyncio.wait`, which gives back its tasks."""
+    if not isinstance(awaited, code.Call) or last_name(awaited.func) != "wait" or not awaited.args:
+        return False
+    return awaited is call or any(name.id in live for name in walk(awaited.args[0], code.Name))
+
+
+def _holds(value: Expr, live: Container[str]) -> bool:
+    """Whether an expression may give a handle of these names, or something that holds one."""
+    if any(isinstance(part, code.Name) and part.id in live for part in (value, *_parts(value))):
+        return True
+    return any(_holds(part, live) for part in _parts(value))
+
+
+def _parts(value: Expr) -> tuple[Expr, ...]:
+    """The parts of an expression that its value may hold; what a method is called on is none."""
+    match value:
+        case code.Call(args=args, keywords=keywords):
+            return (*args, *(keyword.value for keyword in keywords))
+        case code.Display(items=items, keys=keys):
+            return (*items, *keys)
+        case code.Comprehension(element=element, clauses=clauses) if not isinstance(element, code.Call):
+            return (element, *(clause.iterable for clause in clauses))
+        case code.Conditional(then=then, orelse=orelse):
+            return (then, orelse)
+        case code.Boolean(values=values) | code.Operation(operands=values):
+            return values
+        case code.Starred(value=inner) | code.Subscript(value=inner):
+            return (inner,)
+    return ()
 
 
 def _mentions(statement: code.Stmt, names: Sequence[str], function: code.Function, study: Study) -> bool:
@@ -264,9 +332,15 @@ def _is_header(statement: code.Stmt, call: code.Call) -> bool:
     return isinstance(statement, code.While) and any(each is call for each in walk(statement.test, code.Call))
 
 
+def _free(wishes: tuple[str, ...], function: code.Function, study: Study) -> str:
+    """The first of some names that is free, or another one."""
+    names = [study.free_name(wish, function) for wish in wishes]
+    return next((name for name, wish in zip(names, wishes, strict=True) if name == wish), names[0])
+
+
 def _template(handles: _Handles, function: code.Function, study: Study, *, cancels: bool) -> str:
     wait = study.spelled("asyncio.wait", function)[0]
-    task = study.free_name("task", function)
+    task = _free(("task", "each"), function, study)
     if handles.is_one:
         ends = [f"{handles.names[0]}.cancel()"] if cancels else []
     else:

@@ -103,8 +103,13 @@ class _Finder:
             case code.Display(kind=kind, items=items) if kind != "dict":
                 for item in items:
                     yield from self.of_argument(item)
-            case code.Comprehension(element=element):
-                yield from (member._replace(is_many=True) for member in self.one(element, depth))
+            case code.Display(keys=keys):
+                for each in keys:
+                    yield from self.of_argument(each)
+            case code.Comprehension(key=key, element=element):
+                yield from (
+                    member._replace(is_many=True) for member in self.one(element if key is None else key, depth)
+                )
             case code.Call(func=code.Global(path="builtins.map"), args=[called, *_], span=span):
                 made = code.Call(called, (), (), span)
                 yield from (member._replace(is_many=True) for member in self.one(made, depth))
@@ -149,7 +154,8 @@ class _Finder:
 
     def _kind(self, call: code.Call) -> Kind:
         if call.span in self._spawns and call.args and not isinstance(call.args[0], code.Starred):
-            return Kind.TASK
+            is_sure = last_name(call.func) != "ensure_future" or self._makes_coroutine(call.args[0])
+            return Kind.TASK if is_sure else Kind.UNKNOWN
         path, name = path_of(call), last_name(call.func)
         if path in _LIBRARY or (path or "").startswith("anyio."):
             return Kind.COROUTINE
@@ -161,6 +167,10 @@ class _Finder:
         if self._kinds.of_receiver(call.func, self._function) in SYNCHRONISATION:
             return Kind.COROUTINE
         return Kind.FUTURE if self._kinds.of(call, self._function) in (TASK, FUTURE) else Kind.CALLED
+
+    def _makes_coroutine(self, expr: Expr) -> bool:
+        """Whether an expression is a coroutine, or a call of something that is not in view."""
+        return all(member.kind in (Kind.COROUTINE, Kind.CALLED) for member in self.one(expr, 1))
 
     def _returned(self, function: code.Function) -> Kind:
         """What a call of a function of the program gives."""

@@ -16,10 +16,8 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 
-from generative.running import Ending, Failure, Trace
+from generative.running import CLOSED, OPENING, Ending, Failure, Trace
 
-OPENING, CLOSED = "closing", "closed"
-"""What is told at the beginning and at the end of a cleanup that awaits."""
 CAUGHT = "caught"
 """With which begins what a handler tells."""
 CALLERS = ("main", "outer")
@@ -109,9 +107,7 @@ class Comparison:
     @property
     def _unseen(self) -> tuple[Failure, ...]:
         """I2: the errors of tasks that nobody looked at, and that had come up when the new run ended."""
-        return tuple(
-            each for each in self.original.failures if not each.retrieved and each.time <= self.rewritten.time
-        )
+        return tuple(each for each in self.original.failures if not each.retrieved and each.time <= self.rewritten.time)
 
     def _still_waits(self) -> bool:
         """I1: it is interrupted while it waits for its tasks; it had ended before."""
@@ -154,12 +150,14 @@ class Comparison:
         if self.calm is None:
             return False
         calm = self.calm.told(who)
+        if who in CALLERS:
+            return _is_part(self.rewritten.told(who), calm)
         return _tail(self.original.told(who), calm) == _tail(self.rewritten.told(who), calm)
 
     def _is_interrupted_again(self) -> bool:
         """I3: it is interrupted while it waits for what it has cancelled; who does that wants it to end at once."""
         old, new = self.original, self.rewritten
-        return new.interrupted is not None and new.dying <= old.left + old.dying
+        return new.interrupted is not None and (self.calm is not None or new.dying <= old.left + old.dying)
 
     # -- differences -----------------------------------------------------------------------------------------------
 
@@ -177,9 +175,7 @@ class Comparison:
             return old in ("returns", "raises") and self._still_waits()
         if old == "is cancelled" and self._interruption is not None:
             return self._stops_before()
-        return (
-            (old == "returns" and self._error_arrives()) or self._first_error_wins() or self._error_is_handled()
-        )
+        return (old == "returns" and self._error_arrives()) or self._first_error_wins() or self._error_is_handled()
 
     def _of_time(self) -> Difference | None:
         """When it ends: not before it did; if all is calm, when the last of its tasks has ended."""
@@ -188,9 +184,11 @@ class Comparison:
             return None
         if new.time < old.time:
             return Difference(Kind.EARLY, f"after {old.time} s, now after {new.time} s")
-        last = max((told[-1].time for told in old.events.values()), default=0.0)
-        if self.is_timed and new.time > max(last, old.time):
-            return Difference(Kind.LATE, f"all is over after {last} s, now it returns after {new.time} s")
+        last = {who: told[-1].time for who, told in old.events.items()}
+        over = max((time for who, time in last.items() if who not in CALLERS), default=0.0)
+        afterwards = old.time - last.get("host", 0.0)
+        if self.is_timed and new.time > over + afterwards:
+            return Difference(Kind.LATE, f"all is over after {over} s, now it returns after {new.time} s")
         return None
 
     def _of_rest(self) -> Difference | None:
@@ -214,12 +212,14 @@ class Comparison:
         if self.is_timed and who not in CALLERS:
             if self.original.told(who, until=before) != self.rewritten.told(who, until=before):
                 return Difference(Kind.COURSE, f"{who} does {_listed(old)}, now {_listed(new)}, before anything fails")
-        if new.count(OPENING) > new.count(CLOSED) and old.count(OPENING) <= old.count(CLOSED):
+        if _is_cut(old, new) and who not in self.rewritten.caught_closing:
             return Difference(Kind.CUT, f"{who} does {_listed(old)}, now {_listed(new)}")
         if who in self.alone:
             possible = new == old or new in self.alone[who]
         elif self._is_free:
-            possible = _is_part(_without_handlers(new), _without_handlers(old))
+            # what a handler does that takes the error is its own
+            done = _before_handlers(new) if self._error_is_handled() else _without_handlers(new)
+            possible = _is_part(done, _without_handlers(old))
         else:
             possible = new == old or self._stops_elsewhere(who)
         return None if possible else Difference(Kind.COURSE, f"{who} does {_listed(old)}, now {_listed(new)}")
@@ -227,6 +227,8 @@ class Comparison:
     def _of_calm_course(self, who: str) -> Difference | None:
         old, new = self.original.events.get(who, ()), self.rewritten.events.get(who, ())
         if [each.text for each in old] != [each.text for each in new]:
+            if not self.is_timed and self.original.cancelled and self.rewritten.told(who) in self.alone.get(who, ()):
+                return None  # I2: of a task that the program cancels, the tasks are cancelled, too
             return Difference(
                 Kind.CUT if _is_cut(self.original.told(who), self.rewritten.told(who)) else Kind.COURSE,
                 f"{who} does {_listed(self.original.told(who))}, now {_listed(self.rewritten.told(who))}",
@@ -271,7 +273,8 @@ def _kind(old: Ending, new: Ending) -> Kind:
 
 
 def _is_cut(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
-    return old.count(CLOSED) > new.count(CLOSED) and new.count(OPENING) > new.count(CLOSED)
+    """Whether a cleanup is begun and not done, which was not so before."""
+    return new.count(OPENING) > new.count(CLOSED) and old.count(OPENING) <= old.count(CLOSED)
 
 
 def _without_handlers(told: tuple[str, ...]) -> tuple[str, ...]:
@@ -282,6 +285,10 @@ def _tail(told: tuple[str, ...], usual: tuple[str, ...]) -> tuple[str, ...]:
     """What comes after the last thing that is as usual."""
     same = next((index for index, (one, two) in enumerate(zip(told, usual, strict=False)) if one != two), None)
     return told[min(len(told), len(usual)) if same is None else same :]
+
+
+def _before_handlers(told: tuple[str, ...]) -> tuple[str, ...]:
+    return told[: next((index for index, text in enumerate(told) if text.startswith(CAUGHT)), len(told))]
 
 
 def _is_part(few: tuple[str, ...], many: tuple[str, ...]) -> bool:

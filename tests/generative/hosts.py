@@ -7,6 +7,7 @@ mending dangerous (`docs/fix.md` lists them).
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from generative.program import Block, compound, lines, written
 HEADS = {
     "asyncio": "import asyncio",
     "contextlib": "import contextlib",
-    "contextvars": "import contextvars",
+    "contextvars|STATE": "import contextvars",
     "sys": "import sys",
     "STATE": """\
 
@@ -50,7 +51,7 @@ class SlowConnection:
 
     async def __aexit__(self, *error):
         print(self.name, "closing")
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.6875)
         print(self.name, "closed")""",
     "File": """\
 
@@ -98,6 +99,10 @@ class _Draft:
     spawned: list[str] = field(default_factory=list)
     features: set[str] = field(default_factory=set)
     tasks: int = 0
+    inner: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """The functions that a function awaits or spawns, with what comes after its name then."""
+    repeated: list[str] = field(default_factory=list)
+    """The variables of the loops around everything: of `main`, of the host. Each goes round twice."""
 
     def one_of(self, **weights: int) -> str:
         return self.draw(st.sampled_from([name for name, weight in weights.items() for _ in range(weight)]))
@@ -109,16 +114,26 @@ class _Draft:
 
     def child(self, *, danger: bool = True) -> str:
         """The coroutine of a task."""
-        return self.children_of_a_loop("", [0], danger=danger)
+        return self.children_of_a_loop("", 0, danger=danger)
 
-    def children_of_a_loop(self, variable: str, values: list[int], *, danger: bool = True) -> str:
+    def children_of_a_loop(self, variable: str, rounds: int, *, danger: bool = True) -> str:
         """The coroutine of a task, which is spawned once for each value of a variable."""
         self.tasks += 1
         function = self.function(danger=danger)
-        name = f"task {self.tasks}"
         seconds = self.draw(st.integers(1, 3))
-        self.spawned += [f'{function}("{name}{f".{value}" if variable else ""}", {seconds})' for value in values]
-        return f'{function}(f"{name}.{{{variable}}}", {seconds})' if variable else f'{function}("{name}", {seconds})'
+        variables = [*self.repeated, *([variable] if variable else [])]
+        values = [*(range(2) for _ in self.repeated), *([range(rounds)] if variable else [])]
+        names = [".".join(map(str, (self.tasks, *each))) for each in itertools.product(*values)]
+        for each in names:
+            self._record(function, f"task {each}", seconds)
+        suffix = "".join(f".{{{each}}}" for each in variables)
+        return f'{function}({"f" * bool(suffix)}"task {self.tasks}{suffix}", {seconds})'
+
+    def _record(self, function: str, name: str, seconds: int) -> None:
+        """A task, and those that it spawns itself."""
+        self.spawned.append(f'{function}("{name}", {seconds})')
+        for inner, further in self.inner.get(function, ()):
+            self._record(inner, name + further, seconds)
 
     def function(self, *, danger: bool = True, depth: int = 0) -> str:
         """The name of a function that runs as a task; it may be one that is there already."""
@@ -133,16 +148,18 @@ class _Draft:
             self.features.add(kind)
         elif kind == "dangerous" or (kind == "nested" and depth > 1):
             kind = "plain"
-        body = self._body_of_task(kind, depth)
+        called = self.function(depth=depth + 1) if kind in ("nested", "spawns") else ""
+        body = self._body_of_task(kind, called)
         name = f"{kind}_{len(self.children) + 1}"
+        self.inner[name] = [(called, " inner" if kind == "spawns" else "")] if called else []
         self.children[name] = lines('print(name, "start")') + body
         return name
 
-    def _body_of_task(self, kind: str, depth: int) -> Block:
+    def _body_of_task(self, kind: str, called: str) -> Block:
         sleep, end = lines("await asyncio.sleep(seconds)"), lines('print(name, "end")', "return name")
         error = self.one_of(ValueError=3, KeyError=1, RuntimeError=1)
         failing = sleep + lines('print(name, "fails")', f"raise {error}(name)")
-        closing = lines('print(name, "closing")', "await asyncio.sleep(1)", 'print(name, "closed")')
+        closing = lines('print(name, "closing")', "await asyncio.sleep(0.6875)", 'print(name, "closed")')
         match kind:
             case "plain":
                 return sleep + end
@@ -159,7 +176,7 @@ class _Draft:
             case "fails":
                 return failing
             case "nested":
-                return lines(f"value = await {self.function(depth=depth + 1)}(name, seconds)", 'print(name, "got it")',
+                return lines(f"value = await {called}(name, seconds)", 'print(name, "got it")',
                              "return value")  # fmt: skip
             case "limited":
                 limit = compound(("try:", lines("await asyncio.wait_for(asyncio.sleep(seconds), 2.5)")),
@@ -188,8 +205,7 @@ class _Draft:
             case "raises_cancelled":
                 return sleep + lines("raise asyncio.CancelledError(name)")
             case "spawns":
-                inner = self.function(depth=depth + 1)
-                spawn = f'asyncio.create_task({inner}(name + " inner", seconds))'
+                spawn = f'asyncio.create_task({called}(name + " inner", seconds))'
                 return lines(spawn if self.often(1, 2) else f"inner = {spawn}") + sleep + end
             case "sets":
                 return lines("STATE.set(name)") + sleep + end
@@ -243,14 +259,14 @@ class _Draft:
         return lines(self.spawn("first"), self.spawn("second")) + self.maybe_step() + lines("value = await first")
 
     def _loop_drop(self) -> Block:
-        values = [0, 1, 2][: self.draw(st.integers(1, 3))]
-        spawn = lines(f"asyncio.create_task({self.children_of_a_loop('number', values)})")
-        return compound((f"for number in range({len(values)}):", spawn + self.maybe_step()))
+        rounds = self.draw(st.integers(1, 3))
+        spawn = lines(f"asyncio.create_task({self.children_of_a_loop('number', rounds)})")
+        return compound((f"for number in range({rounds}):", spawn + self.maybe_step()))
 
     def _loop_join(self) -> Block:
-        values = [0, 1, 2][: self.draw(st.integers(1, 3))]
-        child = self.children_of_a_loop("number", values)
-        header = f"for number in range({len(values)})"
+        rounds = self.draw(st.integers(1, 3))
+        child = self.children_of_a_loop("number", rounds)
+        header = f"for number in range({rounds})"
         if self.often(1, 2):
             fill = lines(f"tasks = [asyncio.create_task({child}) {header}]")
         else:
@@ -288,10 +304,10 @@ class _Draft:
         return self._use(f"asyncio.gather({', '.join(children)}, return_exceptions=True)", len(children))
 
     def _gather_list(self) -> Block:
-        values = [0, 1, 2][: self.draw(st.integers(1, 3))]
-        child = self.children_of_a_loop("number", values)
+        rounds = self.draw(st.integers(1, 3))
+        child = self.children_of_a_loop("number", rounds)
         further = self.draw(st.sampled_from(["", "", ", return_exceptions=True"]))
-        return self._use(f"asyncio.gather(*[{child} for number in range({len(values)})]{further})", len(values))
+        return self._use(f"asyncio.gather(*[{child} for number in range({rounds})]{further})", rounds)
 
     def _unawaited_gather(self) -> Block:
         return lines(f"both = asyncio.gather({self.child()}, {self.child()})") + self.maybe_step()
@@ -319,7 +335,9 @@ class _Draft:
         if sys.version_info >= (3, 11):
             limit = compound(("async with asyncio.timeout(2.125):", lines(self.spawn("task"), "value = await task")))
             return compound(("try:", limit), caught)
-        return compound(("try:", lines(f"value = await asyncio.wait_for(asyncio.create_task({self.child()}), 2.125)")), caught)
+        return compound(
+            ("try:", lines(f"value = await asyncio.wait_for(asyncio.create_task({self.child()}), 2.125)")), caught
+        )
 
     def _shield(self) -> Block:
         return lines(f"value = await asyncio.shield({self.child()})", 'print("host", value)')
@@ -367,14 +385,16 @@ class _Draft:
     def handled(self, body: Block, who: str = "host") -> Block:
         """A body with something around it."""
         told = lines(f'print("{who}", "caught")')
-        shape = self.one_of(value=3, exception=3, uses=1, raises=1, suppress=2, finally_=3, slow=1, file=2, open=1, both=1)
+        shape = self.one_of(
+            value=3, exception=3, uses=1, raises=1, suppress=2, finally_=3, slow=1, file=2, open=1, both=1
+        )
         if shape == "suppress":
             return compound((f"with contextlib.suppress({self.one_of(ValueError=2, Exception=1)}):", body))
         if shape == "finally_":
             return compound(("try:", body), ("finally:", lines(f'print("{who}", "finally")')))
         if shape == "slow":
             self.features.add("slow_finally")
-            closing = lines(f'print("{who}", "closing")', "await asyncio.sleep(1)", f'print("{who}", "closed")')
+            closing = lines(f'print("{who}", "closing")', "await asyncio.sleep(0.6875)", f'print("{who}", "closed")')
             return compound(("try:", body), ("finally:", closing))
         if shape == "file":
             self.features.add("resource")
@@ -384,20 +404,32 @@ class _Draft:
             return compound((f'async with SlowConnection("{who}"):', body))
         self.features.add("handler")
         if shape == "uses":
-            return compound(("try:", body), ("except Exception as error:", lines(f'print("{who}", f"caught {{error}}")')))
+            return compound(
+                ("try:", body), ("except Exception as error:", lines(f'print("{who}", f"caught {{error}}")'))
+            )
         if shape == "raises":
-            return compound(("try:", body), ("except ValueError as error:", told + lines('raise OSError("again") from error')))
+            return compound(
+                ("try:", body), ("except ValueError as error:", told + lines('raise OSError("again") from error'))
+            )
         if shape == "both":
             return compound(
-                ("try:", body), ("except ValueError:", told), ("except Exception:", lines(f'print("{who}", "caught all")'))
+                ("try:", body),
+                ("except ValueError:", told),
+                ("except Exception:", lines(f'print("{who}", "caught all")')),
             )
         return compound(("try:", body), (f"except {'ValueError' if shape == 'value' else 'Exception'}:", told))
 
     def host(self) -> Block:
+        if self.often(1, 8):
+            self.repeated.append("again")
+            self.features.add("twice")
+        in_loop = self.often(1, 10)
+        if in_loop:
+            self.repeated.append("turn")
         body = self.idiom()
         if self.often(1, 4):
             body += self.maybe_step() + self.idiom()
-        if self.often(1, 10):
+        if in_loop:
             body = compound(("for turn in range(2):", body))
         if self.often(1, 4):
             body = self.maybe_step() + self.handled(body)
@@ -407,25 +439,27 @@ class _Draft:
                 'raise ValueError("host")', 'raise KeyError("host")', "sys.exit(4)", "raise StopAsyncIteration",
             ])))  # fmt: skip
         start = lines('print("host", "start")')
-        return start + body + lines('print("host", "end")', self.draw(st.sampled_from(["return 1", "return [1]", "pass"])))
+        return (
+            start + body + lines('print("host", "end")', self.draw(st.sampled_from(["return 1", "return [1]", "pass"])))
+        )
 
     def callers(self) -> Block:
         """`main`, and sometimes another function between it and the host."""
+        given = "again" if "again" in self.repeated else ""
         called, functions = "host", ()
         if self.often(1, 4):
-            inner = lines("value = await host()")
+            inner = lines(f"value = await host({given})")
             if self.often(1, 2):
                 inner = self.handled(inner, "outer")
-            functions = compound(("async def outer():", lines("value = None") + inner + lines("return value")))
+            functions = compound((f"async def outer({given}):", lines("value = None") + inner + lines("return value")))
             called = "outer"
-        call = lines(f"value = await {called}()", 'print("main", "after")')
+        call = lines(f"value = await {called}({given})", 'print("main", "after")')
         if self.often(1, 8):
             self.features.add("limited caller")
-            call = lines(f"value = await asyncio.wait_for({called}(), 4.125)")
+            call = lines(f"value = await asyncio.wait_for({called}({given}), 4.125)")
         if self.often(1, 4):
             call = self.handled(call, "main")
-        if self.often(1, 8):
-            self.features.add("twice")
+        if given:
             call = compound(("for again in range(2):", call))
         return functions + compound(("async def main():", lines("value = None") + call + lines("return value")))
 
@@ -433,10 +467,11 @@ class _Draft:
 @st.composite
 def _programs(draw: DrawFn) -> Program:
     draft = _Draft(draw)
-    host = compound(("async def host():", draft.host()))
+    body = draft.host()
+    host = compound((f"async def host({'again' if 'again' in draft.repeated else ''}):", body))
     callers = draft.callers()
     functions = [compound((f"async def {name}(name, seconds):", body)) for name, body in draft.children.items()]
     parts = ["\n".join(written(block, "")) for block in (*functions, host, *((part,) for part in callers))]
-    body = "\n\n\n".join(parts)
-    body = "\n".join(head for word, head in HEADS.items() if re.search(rf"\b{word}\b", body)) + f"\n\n\n{body}\n"
-    return Program(body, tuple(draft.spawned), frozenset(draft.features))
+    text = "\n\n\n".join(parts)
+    heads = [head for word, head in HEADS.items() if re.search(rf"\b({word})\b", text)]
+    return Program("\n".join(heads) + f"\n\n\n{text}\n", tuple(draft.spawned), frozenset(draft.features))

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 
 from generative.differences import Alone, Comparison, Difference
@@ -69,31 +70,52 @@ class Pair:
         calm = run(self.original)
         if found := self._compared(calm, run(self.rewritten), alone):
             yield Mismatch("undisturbed", found)
-        for moment in MOMENTS:
-            at = Interruption(time=moment)
-            new = run(self.rewritten, at)
-            if new.interrupted is not None and (found := self._compared(run(self.original, at), new, alone)):
-                yield Mismatch(str(at), found)
-        yield from self._interrupted_anywhere(calm, alone)
-
-    def _interrupted_anywhere(self, calm: Trace, alone: Alone) -> Iterator[Mismatch]:
-        """The turns go differently: what comes of an interruption must be like what came of one at the same time."""
-        originals = {turn: run(self.original, Interruption(turn=turn)) for turn in range(1, calm.turns + 1)}
-        for turn in TURNS:
-            at = Interruption(turn=turn)
+        originals = _Interrupted(self.original, calm)
+        for at in (*(Interruption(time=time) for time in MOMENTS), *(Interruption(turn=turn) for turn in TURNS)):
             new = run(self.rewritten, at)
             if new.interrupted is None:
-                break
-            alike = [old for old in originals.values() if old.interrupted == new.interrupted]
-            alike += [calm] if calm.time <= new.interrupted else []
-            results = [self._compared(old, new, alone, calm) for old in alike]
-            if results and all(results):
-                yield Mismatch(str(at), min(results, key=len))
+                continue
+            alike = originals.alike(at, new.interrupted, anywhere=self._is_past(new, calm))
+            results = []
+            for old, is_exact in alike:
+                results.append(self._compared(old, new, alone, None if is_exact else calm))
+                if not results[-1]:
+                    break
+            else:
+                if results:
+                    yield Mismatch(str(at), min(results, key=len))
 
-    def _compared(
-        self, old: Trace, new: Trace, alone: Alone, calm: Trace | None = None
-    ) -> tuple[Difference, ...]:
+    def _is_past(self, new: Trace, calm: Trace) -> bool:
+        """I1: the callers come later to where they are, if the function has done all that it does, or is called again."""
+        return not self.is_timed or new.told("host") == calm.told("host") != ()
+
+    def _compared(self, old: Trace, new: Trace, alone: Alone, calm: Trace | None = None) -> tuple[Difference, ...]:
         return Comparison(old, new, alone, self.is_timed, self.is_whole, calm).differences()
+
+
+@dataclass
+class _Interrupted:
+    """The runs of a program that is interrupted."""
+
+    source: str
+    calm: Trace
+
+    def alike(self, at: Interruption, time: float, *, anywhere: bool) -> Iterator[tuple[Trace, bool]]:
+        """Those that an interruption of the mended program may come to, and whether they were in the same state.
+
+        Turns go differently in the two programs, so all those at the same time are alike.
+        """
+        if at.turn is None:
+            yield run(self.source, at), True
+        if self.calm.time <= time or any(failure.time == time for failure in self.calm.failures):
+            yield self.calm, False  # it had ended; or an error comes at the same time, and either may win
+        if at.turn is not None or anywhere:
+            yield from ((old, False) for old in self._by_turn if anywhere or old.interrupted == time)
+
+    @cached_property
+    def _by_turn(self) -> list[Trace]:
+        runs = [run(self.source, Interruption(turn=turn)) for turn in range(1, self.calm.turns + 1)]
+        return [each for each in runs if each.interrupted is not None]
 
 
 def alone_of(source: str, spawned: Sequence[str]) -> Alone:

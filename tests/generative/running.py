@@ -27,6 +27,10 @@ MOST_TURNS = 3000
 """How often the loop may go round: what goes round more often makes no progress."""
 
 
+OPENING, CLOSED = "closing", "closed"
+"""What is told at the beginning and at the end of a cleanup that awaits."""
+
+
 class Event(NamedTuple):
     """Something that the program has told."""
 
@@ -72,6 +76,10 @@ class Trace:
     """By who told them, in the order of their telling."""
     failures: tuple[Failure, ...]
     """Of all tasks but the main one, the earliest first."""
+    cancelled: int
+    """How many tasks ended as cancelled."""
+    caught_closing: frozenset[str]
+    """Who was in such a cleanup when it was cancelled for the first time."""
     left: int
     """How many tasks ran when `main` ended, and had not been cancelled."""
     dying: int
@@ -97,6 +105,7 @@ class Interruption(NamedTuple):
 
 
 NOT_INTERRUPTED = Interruption()
+
 
 def run(source: str, interruption: Interruption = NOT_INTERRUPTED, main: str = "main()") -> Trace:
     """What is seen of a program. `main` is the call that starts it."""
@@ -151,9 +160,12 @@ class _Loop(asyncio.SelectorEventLoop):
 
 class _Task(asyncio.Task[Any]):
     was_cancelled = False
+    on_cancel: Callable[[_Task], None]
 
     def cancel(self, msg: object = None) -> bool:
-        self.was_cancelled = True
+        if not self.was_cancelled:
+            self.was_cancelled = True
+            self.on_cancel(self)
         return super().cancel(msg)
 
 
@@ -165,6 +177,8 @@ class _Run:
         self._events: dict[str, list[Event]] = defaultdict(list)
         self._ended: list[tuple[float, _Task]] = []
         self._tasks: list[_Task] = []
+        self._tellers: dict[str, asyncio.Task[Any] | None] = {}
+        self._caught: set[str] = set()
         self._main: asyncio.Task[object] | None = None
         self._interrupted: float | None = None
         self._loop = _Loop(self._on_turn)
@@ -189,7 +203,19 @@ class _Run:
         if main.done() and not exit_status:
             self._go_on()
         events = {who: tuple(told) for who, told in self._events.items()}
-        return Trace(ending, time, events, self._failures(), left.count(False), left.count(True), turns, self._interrupted)
+        cancelled = sum(task.cancelled() for _, task in self._ended if task is not main)
+        return Trace(
+            ending,
+            time,
+            events,
+            self._failures(),
+            cancelled,
+            frozenset(self._caught),
+            left.count(False),
+            left.count(True),
+            turns,
+            self._interrupted,
+        )
 
     def _go_on(self) -> str:
         """Runs until something stops it; gives the status if the program exits."""
@@ -214,13 +240,19 @@ class _Run:
     # -- while it runs
 
     def _print(self, who: str, what: object) -> None:
+        self._tellers[who] = asyncio.current_task()
         self._events[who].append(Event(self._loop.clock, str(what)))
 
     def _make(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
         task = _Task(coroutine, loop=loop, **options)
+        task.on_cancel = self._on_cancel
         self._tasks.append(task)
         task.add_done_callback(lambda _: self._ended.append((self._loop.clock, task)))
         return task
+
+    def _on_cancel(self, task: _Task) -> None:
+        told = {who: [event.text for event in self._events[who]] for who, one in self._tellers.items() if one is task}
+        self._caught |= {who for who, texts in told.items() if texts.count(OPENING) > texts.count(CLOSED)}
 
     def _on_turn(self) -> None:
         if self._loop.turns == self._interruption.turn:
@@ -297,4 +329,3 @@ def described(value: object) -> str:
         case BaseException():
             return " ".join(_leaves(value))
     return type(value).__name__
-

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from leaklint.analysis.kinds import last_name
+from leaklint.analysis.kinds import last_name, path_of
+from leaklint.catalog import Role
 from leaklint.fixing.grouped.bundles import Bundle
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region
-from leaklint.fixing.grouped.variables import Kind, Use, Variable, is_quiet
-from leaklint.fixing.hazards.children import may_be_cut, may_end_by_cancellation, may_not_end, may_outlive_cancellation
+from leaklint.fixing.grouped.variables import Kind, Use, Variable, hushed_types, is_quiet
+from leaklint.fixing.hazards.children import may_end_by_cancellation, may_not_end, may_outlive_cancellation
+from leaklint.fixing.hazards.contexts import looks_at
 from leaklint.fixing.hazards.handlers import handlers_around_joins, handlers_that_miss
+from leaklint.fixing.hazards.raising import NONE, errors_of
 from leaklint.fixing.hazards.regions import unsuitable
 from leaklint.fixing.study import Study, path_to
 from leaklint.model import code
@@ -20,12 +23,13 @@ from leaklint.model.walk import text
 
 _NEW_IN_A_GROUP = frozenset({"native-cancel", "task-factory"})
 """What `unsuitable` finds of statements that are in a group as it is, and that matters for the tasks alone."""
+_EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 _REACHED = frozenset({PathKind.EARLY_EXIT, PathKind.TIMEOUT, PathKind.PARTIAL_WAIT})
 """The ways out on which no error ends the function, so that the group waits for the task and does not cancel it."""
 
 
 def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: Study) -> tuple[Hazard, ...]:
-    """All hazards of a group for the tasks of these bundles."""
+    """All hazards of a group for the tasks of these bundles, but for those that shields may mend (`cleanup-is-cut`)."""
     function = bundles[0].function
     children = [coroutine for bundle in bundles for coroutine in bundle.coroutines]
     found = [hazard for bundle in bundles for hazard in bundle.hazards]
@@ -33,12 +37,13 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
         found = [hazard for hazard in found if hazard.name not in ("handle-lacks", "context-is-copied")]
     around = unsuitable(region.inside, function, study)
     found += [hazard for hazard in around if region.group is None or hazard.name in _NEW_IN_A_GROUP]
-    asks = [may_be_cut, may_end_by_cancellation, may_outlive_cancellation]
+    asks = [may_end_by_cancellation, may_outlive_cancellation]
     if _waits_anew(bundles, region, study):
         asks.insert(0, may_not_end)
     found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
     found += handlers_that_miss(region.inside, children, function, study)
     found += handlers_around_joins(_joins(bundles, region), region.inside, children, function, study)
+    found += _around_joins(_joins(bundles, region), region, children, study, function)
     found += [hazard for bundle in bundles for hazard in _of_uses(bundle, calls, study)]
     return tuple(dict.fromkeys(found))
 
@@ -56,6 +61,28 @@ def _joins(bundles: Sequence[Bundle], region: Region) -> list[code.Await]:
     """The awaits in the group that raise what a task has raised."""
     uses = [use for bundle in bundles for use in bundle.uses_by(Kind.AWAITED, Kind.GATHERED) if not is_quiet(use)]
     return [use.node for use in uses if isinstance(use.node, code.Await) and region.holds(use.node.span)]
+
+
+def _around_joins(
+    joins: Sequence[code.Await], region: Region, children: Sequence[code.Expr], study: Study, function: code.Function
+) -> Iterator[Hazard]:
+    """`handler-around-join`: context managers within the group around an await of a handle, that look at its error."""
+    errors = NONE
+    for child in children:
+        errors |= errors_of(child, function, study)
+    for join in joins:
+        for step in path_to(join.span, region.inside)[:-1]:
+            statement = step.statement
+            for item in statement.items if isinstance(statement, code.With) else ():
+                context = item.context
+                written = f"`{text(context.func if isinstance(context, code.Call) else context)}`"
+                said = f"{written} on line {statement.span.line} is around an `await` of a task"
+                if path_of(context) == "contextlib.suppress":
+                    continue
+                if study.kinds.role_of(path_of(context)) is Role.SUPPRESS or last_name(context) in _EXPECTING:
+                    yield Hazard("handler-around-join", f"{said}, and expects its error, ungrouped", blocks=True)
+                elif looks_at(item, statement, errors, function, study):  # type: ignore[arg-type]
+                    yield Hazard("handler-around-join", f"{said}: it may look at its error")
 
 
 def _ends_with_cancel(region: Region) -> bool:
@@ -85,6 +112,9 @@ def _of_uses(bundle: Bundle, calls: Calls, study: Study) -> Iterator[Hazard]:
         match use.kind:
             case Kind.WAITED if not _is_statement(use, bundle.function):
                 yield Hazard("handle-lacks", f"the sets that `asyncio.wait` gives on line {_line(use)}", blocks=True)
+            case Kind.HUSHED if may_fail and not _hushes_cancellation_alone(use):
+                message = f"line {_line(use)} also drops errors, which the group would raise"
+                yield Hazard("errors-are-results", message)
             case Kind.HUSHED if not cancels:
                 message = f"line {_line(use)} also catches a cancellation of `{bundle.function.name}` itself"
                 yield Hazard("cancellation-is-caught", message, blocks=True)
@@ -130,6 +160,11 @@ def without_handles(
             if not isinstance(coroutine, code.Call):
                 message = f"a group takes the coroutine `{text(coroutine)}` from AnyIO 4.14 on ({oldest} is allowed)"
                 yield Hazard("needs-newer-anyio", message, blocks=True)
+
+
+def _hushes_cancellation_alone(use: Use) -> bool:
+    types = hushed_types(use.node) if isinstance(use.node, code.With | code.Try) else ()
+    return all(path_of(each) == "asyncio.CancelledError" for each in types)
 
 
 def _is_statement(use: Use, function: code.Function) -> bool:

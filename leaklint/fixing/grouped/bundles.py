@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from leaklint.analysis.kinds import last_name, path_of
+from leaklint.analysis.kinds import last_name, pairs, path_of
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
 from leaklint.catalog import Role
-from leaklint.fixing.grouped.variables import Kind, Use, Variable, held, uses_of, variable_of
+from leaklint.fixing.grouped.variables import METHODS, Kind, Use, Variable, held, uses_of, variable_of
+from leaklint.fixing.members import Kind as Member
+from leaklint.fixing.members import members
 from leaklint.fixing.study import Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -16,6 +18,8 @@ from leaklint.model.fix import Hazard
 from leaklint.model.walk import text, walk
 
 _SPAWNERS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
+_MOST = 3
+"""So many reasons of one kind say enough."""
 _DRAINING = ("add", "discard", "remove")
 
 
@@ -56,7 +60,7 @@ def bundles_of(function: code.Function, study: Study) -> tuple[Bundle, ...]:
     spawns = [spawn for spawn in find_spawns(function, study.kinds) if spawn.sort is Sort.FREE]
     found: list[Bundle] = []
     for spawn in spawns:
-        if not any(spawn in bundle.spawns for bundle in found):
+        if not any(spawn is each for bundle in found for each in bundle.spawns):
             found.append(_Collector(function, study, spawns).collect(spawn))
     return tuple(found)
 
@@ -94,6 +98,10 @@ class _Collector:
                 return
             case code.Evaluate(value=code.Comprehension() as made) if self._gives(made, spawn.call):
                 return
+            case code.Assign(targets=(code.Display() as target,), value=code.Display() as value) if self._paired(
+                target, value, spawn.call
+            ):
+                self._add_holder(next(t for t, v in pairs(target, value) if v is spawn.call), spawn.call)
             case code.Assign(targets=(target,), value=value) if value is not None and self._gives(value, spawn.call):
                 self._add_holder(target.value if isinstance(target, code.Subscript) else target, spawn.call)
             case code.Evaluate(
@@ -102,6 +110,9 @@ class _Collector:
                 self._add_holder(holder, spawn.call)
             case _:
                 self._escape(spawn.call, "the handle")
+
+    def _paired(self, target: Expr, value: Expr, call: code.Call) -> bool:
+        return any(one is not target and other is call for one, other in pairs(target, value))
 
     def _gives(self, value: Expr, call: code.Call) -> bool:
         return any(each is call for each in _calls_in(value))
@@ -190,11 +201,13 @@ class _Collector:
 
     def _judge_spawn(self, spawn: Spawn) -> None:
         call, inner = spawn.call, spawn.spawned_call
-        is_plain = inner is not None and call.args[:1] == (inner,) and len(call.args) == 1
+        is_plain = inner is not None and len(call.args) == 1 and call.args[0] is inner
         kind = self.study.kinds.of_receiver(call.func, self.function)
         is_native = path_of(call) in _SPAWNERS or spawn.likely or self.study.kinds.role_of_kind(kind) is Role.LOOP
         if not is_plain or not is_native or spawn.pattern is not None:
             self._block("unusual-spawn", f"`{spawn.called}` on line {call.span.line} is called in an unusual way")
+        if inner is not None and last_name(call.func) == "ensure_future":
+            self._judge_awaitable(inner)
         for keyword in call.keywords:
             if keyword.name == "context":
                 self._note("context-is-copied", "the task would run in a copy of `context`")
@@ -202,6 +215,16 @@ class _Collector:
                 self._block("unusual-spawn", f"a group has no `{keyword.name or '**'}`")
         if spawn.likely:
             self._note("unresolved-spawner", f"`{spawn.called}` is taken for that of an event loop by its name")
+
+    def _judge_awaitable(self, inner: Expr) -> None:
+        """`ensure_future` takes any awaitable, a group takes coroutines only."""
+        found = {member.kind for member in members((inner,), self.function, self.study)}
+        is_builtin = (path_of(inner) or "").startswith("builtins.")
+        message = f"a group takes coroutines only, and `{text(inner)}` may be something else"
+        if found == {Member.CALLED} and not is_builtin:
+            self._note("not-a-coroutine", message)
+        elif found != {Member.COROUTINE}:
+            self._block("not-a-coroutine", message)
 
     def _keep(self, holder: Expr, *, is_put: bool) -> None:
         """A handle that is kept beyond the function: a set which nothing reads only keeps the task alive."""
@@ -217,7 +240,8 @@ class _Collector:
         self._block(*_escaped(node, named, self.function))
 
     def _block(self, name: str, message: str) -> None:
-        self._hazards[Hazard(name, message, blocks=True)] = None
+        if sum(hazard.name == name for hazard in self._hazards) < _MOST:
+            self._hazards[Hazard(name, message, blocks=True)] = None
 
     def _note(self, name: str, message: str) -> None:
         self._hazards[Hazard(name, message)] = None
@@ -265,7 +289,9 @@ def _escaped(node: Expr, named: str, function: code.Function) -> tuple[str, str]
     line = part_line(node)
     for attribute in walk(function.body, code.Attribute):
         if attribute.value is node:
-            return "handle-lacks", f"a TaskHandle has no `{attribute.attr}` (line {line})"
+            takes = "takes nothing" if attribute.attr in METHODS else f"has no `{attribute.attr}`"
+            subject = f"`{attribute.attr}` of a TaskHandle" if attribute.attr in METHODS else "a TaskHandle"
+            return "handle-lacks", f"{subject} {takes} (line {line})"
     for call in walk(function.body, code.Call):
         given = (*call.args, *(keyword.value for keyword in call.keywords))
         if any(each is node or (isinstance(each, code.Starred) and each.value is node) for each in given):

@@ -169,9 +169,9 @@ def _end_of(
 
 def _is_bound_once(spawn: Spawn, bundle: Bundle) -> bool:
     """Whether no other spawn is bound to the same name."""
-    homes = [use for use in bundle.uses_by(Kind.BORN) if _is_within(spawn.call, use)]
-    names = {use.variable for use in homes}
-    return not any(use.variable in names and use not in homes for use in bundle.uses_by(Kind.BORN))
+    born = bundle.uses_by(Kind.BORN)
+    names = {use.variable for use in born if _is_within(spawn.call, use)}
+    return not any(use.variable in names and not _is_within(spawn.call, use) for use in born)
 
 
 def _is_within(call: code.Call, use: Use) -> bool:

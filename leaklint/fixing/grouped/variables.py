@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from leaklint.analysis.kinds import Kinds, path_of
+from leaklint.analysis.kinds import Kinds, pairs, path_of
 from leaklint.catalog import Role
 from leaklint.model import code
-from leaklint.model.code import Expr, Stmt
+from leaklint.model.code import Expr, Span, Stmt
 from leaklint.model.walk import walk
 
 _PUTS = ("append", "add")
@@ -46,7 +46,7 @@ class Variable:
     """A local name that holds a handle, or a container of them; in a comprehension one of its own."""
 
     name: str
-    within: code.Comprehension | None = None
+    within: Span | None = None
 
 
 class Use(NamedTuple):
@@ -78,11 +78,11 @@ def uses_of(variable: Variable, function: code.Function, kinds: Kinds) -> Uses:
 
 def variable_of(name: code.Name, function: code.Function) -> Variable:
     """What a name means where it stands: the variable of the innermost comprehension that binds it, or a local one."""
-    inner = None
+    inner: Span | None = None
     for comprehension in walk(function.body, code.Comprehension):
         binds = any(each.id == name.id for each in _bound(comprehension))
         if binds and any(node is name for node in walk(comprehension, code.Name)):
-            inner = comprehension
+            inner = comprehension.span
     return Variable(name.id, inner)
 
 
@@ -110,7 +110,7 @@ def joined_by(node: Expr, kinds: Kinds) -> tuple[Kind, tuple[Expr, ...]] | None:
             return Kind.AWAITED, (node,)
         case code.Call(func=code.Global(path=path), args=args) if kinds.role_of(path) is Role.GATHER:
             return Kind.GATHERED, args
-        case code.Call(func=code.Global(path=path), args=(first,)) if kinds.role_of(path) is Role.WAIT:
+        case code.Call(func=code.Global(path=path), args=(first,), keywords=()) if kinds.role_of(path) is Role.WAIT:
             return Kind.WAITED, (first,)
     return None
 
@@ -121,7 +121,10 @@ class _Finder:
     def __init__(self, variable: Variable, function: code.Function, kinds: Kinds) -> None:
         self.variable = variable
         self.kinds = kinds
-        self.root = function.body if variable.within is None else variable.within
+        self.root: object = function.body
+        if variable.within is not None:
+            inner = (each for each in walk(function.body, code.Comprehension) if each.span == variable.within)
+            self.root = next(inner)
         named = (node for node in walk(self.root, code.Name) if node.id == variable.name)
         self.mentions = {id(node): node for node in named if variable_of(node, function) == variable}
         self.claimed: set[int] = set()
@@ -161,6 +164,10 @@ class _Finder:
 
     def _stores(self, node: code.Assign | code.For | code.Comprehension) -> Iterator[Use]:
         match node:
+            case code.Assign(targets=(code.Display() as target,), value=code.Display() as value):
+                for one, other in pairs(target, value):
+                    if one is not target:
+                        yield from self._use(Kind.BORN, one, node, other)
             case code.Assign(targets=(target,), value=value):
                 held_by = target.value if isinstance(target, code.Subscript) else target
                 yield from self._use(_kind_of_store(value), held_by, node, *([] if value is None else [value]))
@@ -193,21 +200,27 @@ class _Finder:
 
 def hushed(statement: Stmt) -> code.Await | None:
     """What a statement awaits, if it does nothing else, and expects that to be cancelled."""
-    match statement:
-        case code.With(items=(code.Item(context=code.Call(args=types) as context),), body=(inner,), is_async=False):
-            if path_of(context) != "contextlib.suppress":
-                return None
-        case code.Try(body=(inner,), handlers=(code.Handler(types=types, body=body),), orelse=(), final=()):
-            if not all(isinstance(each, code.Evaluate) and not _does_anything(each.value) for each in body):
-                return None
-        case _:
-            return None
+    types = hushed_types(statement)
     quiet = types and all(path_of(each) in _QUIET and not isinstance(each, code.Call) for each in types)
-    cancelled = any(path_of(each) != "builtins.Exception" for each in types)
-    match inner:
-        case code.Evaluate(value=code.Await() as awaited) if quiet and cancelled:
+    if not quiet or all(path_of(each) == "builtins.Exception" for each in types):
+        return None
+    match statement:
+        case code.With(body=(code.Evaluate(value=code.Await() as awaited),)):
+            return awaited
+        case code.Try(body=(code.Evaluate(value=code.Await() as awaited),)):
             return awaited
     return None
+
+
+def hushed_types(statement: Stmt) -> tuple[Expr, ...]:
+    """The errors that a statement drops, without doing anything about them."""
+    match statement:
+        case code.With(items=(code.Item(context=code.Call(args=types) as context),), is_async=False):
+            return types if path_of(context) == "contextlib.suppress" else ()
+        case code.Try(handlers=(code.Handler(types=types, body=body),), orelse=(), final=()):
+            if all(isinstance(each, code.Evaluate) and not _does_anything(each.value) for each in body):
+                return types
+    return ()
 
 
 def _does_anything(expr: Expr) -> bool:

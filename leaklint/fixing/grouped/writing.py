@@ -110,6 +110,8 @@ class Writer:
         match statement:
             case code.Evaluate(value=value) if value is spawn.call:
                 return None
+            case code.Assign(targets=(code.Display(),)):
+                return None
             case code.Assign(value=value) | code.Evaluate(value=value) if value is not None:
                 made = value.args[0] if isinstance(statement, code.Evaluate) and isinstance(value, code.Call) else value
                 return self._lines(made, bundle)

@@ -55,7 +55,38 @@ EXPLAINED: Mapping[str, str] = {
     "native-cancel": "A task is cancelled inside of the group; AnyIO lets it run to its first `await` before that.",
     "task-factory": "The program sets a task factory; the tasks of AnyIO start in another order.",
     "cancels-all-tasks": (
-        "The program cancels all tasks it finds; a group whose task is cancelled like that ends in silence."
+        "All tasks are cancelled inside of the group, its own among them; a group whose task is cancelled like that "
+        "ends in silence."
     ),
+    # -- the tasks that a fix cancels and waits for
+    "guessed-spawn": "What starts the task could not be resolved, and was taken for an event loop by its name.",
+    "handle-of-other-kind": "What holds the handle may hold something else, too, which cannot be waited for.",
+    "handle-escapes": "The handle goes to code that may keep it, or that waits for the task itself.",
+    "handle-is-reused": (
+        "The variable of the handle holds something else as well, so who reads it may not get the task."
+    ),
+    "handle-is-unused": "Nothing uses the handle after the spawn.",
+    "needs-held-lock": "The task needs for its cleanup what the function that waits for it holds: neither would go on.",
+    "pause-before-change": "The function would pause where others see a task that it is about to replace.",
+    "work-is-cut": "A way out of the function left the task running; now it is cancelled there.",
+    "outlasts-time-limit": "A shielded cleanup does not end with a time limit of AnyIO around it.",
+    "cancelled-elsewhere": "The task is cancelled in another file, and a fix edits one.",
+    "no-plain-handle": "The handle is in no variable or attribute of its own.",
+    "no-plain-loop": "The tasks are cancelled in a loop over what cannot be waited for as a whole.",
+    "in-expression": "The task is cancelled within a larger expression or statement.",
+    # -- waits
+    "not-a-coroutine": "A group, and `anyio.gather`, take coroutines only, and one of the awaitables may be none.",
+    "same-coroutine-twice": "One coroutine is given twice, which `asyncio.gather` alone allows.",
+    "has-option": "The call has an option that its counterpart has not.",
+    "starts-later": "The tasks are started before somebody waits; the counterpart starts them when it is awaited.",
+    "waits-here": "What follows runs when the tasks have ended, and no longer beside them.",
+    "within-expression": "The call stands within a larger expression or statement, which does something else before.",
+    "needs-newer-anyio": "The project allows releases of AnyIO that cannot do this.",
+    "needs-newer-python": "The project allows releases of Python that cannot do this.",
+    "not-its-own-task": "The task, or one of them, comes from elsewhere, and it is not for this function to end it.",
+    "spawned-apart": "The tasks are spawned in different places: some may be running while others are not there yet.",
+    "outlasts-cancellation": "When the function is cancelled, it stays until the task has ended.",
+    "limit-would-not-hold": "A time limit lets the function go on without the task; to wait for that would undo it.",
+    "waits-for-other-loop": "The function waits until another event loop has done the work.",
 }
 """What each hazard means, a sentence each, by name."""

@@ -29,6 +29,9 @@ _SCOPES = frozenset({"anyio.CancelScope"})
 _NOTHING = frozenset({"contextlib.nullcontext"})
 _NUMBERS = ("builtins.float", "builtins.int")
 
+_DEEPEST = 6
+"""Containers within containers are followed so far."""
+
 Place = tuple[Expr, code.Function]
 """An expression, and the function that it is read in."""
 
@@ -129,10 +132,12 @@ def _of_wait(call: code.Call, role: Role, function: code.Function, study: Study)
     return _together(call, tuple(every), function)
 
 
-def held(container: Expr, function: code.Function, study: Study) -> tuple[Expr, ...] | None:
+def held(container: Expr, function: code.Function, study: Study, depth: int = 0) -> tuple[Expr, ...] | None:
     """What a container holds, as far as it is written out: for a comprehension, its element; None if that is not plain
     to see.
     """
+    if depth > _DEEPEST:
+        return None
     parts: tuple[Expr, ...]
     match container:
         case code.Display(kind="list" | "tuple" | "set", items=items):
@@ -142,21 +147,21 @@ def held(container: Expr, function: code.Function, study: Study) -> tuple[Expr, 
         case code.Call(func=code.Global(path="builtins.map"), args=[called, *_], span=span):
             return (code.Call(called, (), (), span),)
         case code.Call(args=[inner]) if study.kinds.role_of(path_of(container)) is Role.COLLECT:
-            return held(inner, function, study)
+            return held(inner, function, study, depth + 1)
         case code.Name(id=name):
-            return _held_by_name(name, function, study)
+            return _held_by_name(name, function, study, depth + 1)
         case _:
             return None
     found: list[Expr] = []
     for part in parts:
-        inside = held(part.value, function, study) if isinstance(part, code.Starred) else (part,)
+        inside = held(part.value, function, study, depth + 1) if isinstance(part, code.Starred) else (part,)
         if inside is None:
             return None
         found += inside
     return tuple(found)
 
 
-def _held_by_name(name: str, function: code.Function, study: Study) -> tuple[Expr, ...] | None:
+def _held_by_name(name: str, function: code.Function, study: Study, depth: int) -> tuple[Expr, ...] | None:
     """What the container of a local name holds. (That of a task which the function may cancel is not plain to see.)"""
     values = study.kinds.bindings(function).get(name, ())
     is_param = any(param.name == name for param in function.params)
@@ -164,7 +169,7 @@ def _held_by_name(name: str, function: code.Function, study: Study) -> tuple[Exp
         return None
     found: list[Expr] = []
     for each in values:
-        inside = None if isinstance(each.expr, code.Name) else held(each.expr, function, study)
+        inside = None if isinstance(each.expr, code.Name) else held(each.expr, function, study, depth)
         if inside is None:
             return None
         found += inside
@@ -173,7 +178,7 @@ def _held_by_name(name: str, function: code.Function, study: Study) -> tuple[Exp
             case code.Call(func=code.Attribute(value=code.Name(id=target), attr="append" | "add"), args=[added]):
                 found += [added] if target == name else []
             case code.Call(func=code.Attribute(value=code.Name(id=target), attr="extend" | "update"), args=[added]):
-                inside = held(added, function, study) if target == name else ()
+                inside = held(added, function, study, depth) if target == name else ()
                 if inside is None:
                     return None
                 found += inside

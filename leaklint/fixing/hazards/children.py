@@ -30,7 +30,7 @@ __all__ = [
 UNRESOLVED = "unresolved-callee"
 _Found = tuple[str, Span, code.Function]
 """What is found, and where."""
-_MOST = 3
+MOST = 3
 """So many hazards of one name say enough."""
 
 
@@ -125,7 +125,7 @@ def _hazards(
     """A hazard for each message and the place it is about, the first few; and what is not known."""
     child = name_of(coroutine)
     messages = dict.fromkeys(said + place(span, where, child, function, study) for said, span, where in found)
-    hazards = [Hazard(name, message) for message in list(messages)[:_MOST]]
+    hazards = [Hazard(name, message) for message in list(messages)[:MOST]]
     return (*hazards, *unresolved(points, function, child, study))
 
 

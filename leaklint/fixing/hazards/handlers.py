@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from leaklint.analysis.kinds import last_name
-from leaklint.analysis.program import Program
-from leaklint.analysis.resolve import resolved
-from leaklint.catalog import Role
+from leaklint.fixing.hazards.callers import sites
 from leaklint.fixing.hazards.contexts import looks_at, stops, uses_error
 from leaklint.fixing.hazards.loops import waits
 from leaklint.fixing.hazards.points import span_of
@@ -33,6 +30,10 @@ from leaklint.model.walk import text, walk
 
 _MOST = 3
 """So many clauses of a hazard are named."""
+_ENOUGH = 30
+"""Nobody reads more."""
+_MOST_SITES = 2000
+"""So many calls are looked at, on the way outwards."""
 _REGISTERING = frozenset(
     """staticmethod classmethod abstractmethod override final overload no_type_check deprecated wraps
     asynccontextmanager contextmanager""".split()
@@ -57,7 +58,7 @@ def clauses_that_miss(block: Block, children: Sequence[Expr], function: code.Fun
     if not errors or not block:
         return ()
     search = _Search(study)
-    search.outwards(block[0].span, function, errors)
+    search.run(block[0].span, function, errors)
     return tuple(dict.fromkeys(search.found))
 
 
@@ -115,61 +116,75 @@ def _hazard(clauses: tuple[str, ...]) -> tuple[Hazard, ...]:
     if not clauses:
         return ()
     more = f"; {len(clauses) - _MOST} more" if len(clauses) > _MOST else ""
+    more += ", at least" if len(clauses) > _ENOUGH else ""
     return (Hazard("handler-stops-matching", "; ".join(clauses[:_MOST]) + more),)
 
 
 # -- outwards ----------------------------------------------------------------------------------------------------------
 
 
-class _Site(NamedTuple):
-    """A place where a function is called, or mentioned."""
+class _Left(NamedTuple):
+    """A function that errors leave."""
 
-    caller: code.Function
-    span: Span
-    is_awaited: bool
-    """On the spot: what it raises comes out there."""
+    function: code.Function
+    errors: Errors
+    guessed: bool = False
+    """One of the calls on the way here is a guess."""
 
 
 @dataclass
 class _Search:
-    """Follows errors from where a group raises them to those who call."""
+    """Follows errors from where a group raises them to those who call, the nearest first."""
 
     study: Study
     found: list[str] = field(default_factory=list)
-    seen: set[tuple[str, Span]] = field(default_factory=set)
+    _seen: set[tuple[str, Span, bool]] = field(default_factory=set)
+    _left: deque[_Left] = field(default_factory=deque)
 
-    def outwards(self, span: Span, function: code.Function, errors: Errors) -> None:
+    def run(self, span: Span, function: code.Function, errors: Errors) -> None:
         """Errors leave a place in a function."""
-        for step, inner in _steps(span, function.body):
-            errors = self._statement(step.statement, inner, errors, function)
+        self._outwards(span, _Left(function, errors))
+        while self._left and len(self.found) <= _ENOUGH:
+            self._callers(self._left.popleft())
+            if len(self._seen) > _MOST_SITES:
+                self.found.append(f"`{function.name}` has too many callers to look at")
+                return
+
+    def _outwards(self, span: Span, leaving: _Left) -> None:
+        """Errors leave a place in a function."""
+        errors = leaving.errors
+        for step, inner in _steps(span, leaving.function.body):
+            errors = self._statement(step.statement, inner, errors, leaving.function)
             if not errors:
                 return
-        self._callers(function, errors)
+        self._left.append(leaving._replace(errors=errors))
 
-    def _callers(self, function: code.Function, errors: Errors) -> None:
-        """Errors leave a function."""
-        self._decorators(function)
-        for site in _sites(function, self.study):
-            key = (site.caller.qualname, site.span)
-            if key in self.seen:
+    def _callers(self, leaving: _Left) -> None:
+        """Errors leave a function. (Of the calls on the way, one may be guessed.)"""
+        self._decorators(leaving.function)
+        for site in sites(leaving.function, self.study):
+            guessed = leaving.guessed or site.is_guessed
+            key = (site.caller.qualname, site.span, guessed)
+            if key in self._seen or (leaving.guessed and site.is_guessed):
                 continue
-            self.seen.add(key)
+            self._seen.add(key)
+            outer = _Left(site.caller, leaving.errors, guessed)
             if site.is_awaited:
-                self.outwards(site.span, site.caller, errors)
+                self._outwards(site.span, outer)
             else:
-                self._anywhere(site, errors)
+                self._anywhere(site.span, outer)
 
-    def _anywhere(self, site: _Site, errors: Errors) -> None:
-        """A coroutine that is passed on: what it raises may come out wherever the caller handles errors."""
-        for statement in walk(site.caller.body, (code.Try, code.With)):
-            if waits(statement.body) or path_to(site.span, statement.body):
-                self._statement(statement, statement.body, errors, site.caller)
-        if site.caller.kind == "lambda":
-            outer = self.study.program.enclosing(site.caller)
-            if outer is not None:
-                self._anywhere(_Site(outer, site.span, is_awaited=False), errors)
-        elif site.caller.kind == "function":
-            self._callers(site.caller, errors)
+    def _anywhere(self, span: Span, leaving: _Left) -> None:
+        """A coroutine that is passed on: what it raises may come out wherever the function handles errors."""
+        function = leaving.function
+        for statement in walk(function.body, (code.Try, code.With)):
+            if waits(statement.body) or path_to(span, statement.body):
+                self._statement(statement, statement.body, leaving.errors, function)
+        outer = self.study.program.enclosing(function) if function.kind == "lambda" else None
+        if outer is not None:
+            self._anywhere(span, leaving._replace(function=outer))
+        elif function.kind == "function":
+            self._left.append(leaving)
 
     def _statement(self, statement: code.Stmt, inner: Block, errors: Errors, function: code.Function) -> Errors:
         """What is left of errors that leave a block of a statement."""
@@ -208,8 +223,8 @@ class _Search:
         for decorator in function.decorators:
             name = last_name(decorator)
             written = text(decorator.func if isinstance(decorator, code.Call) else decorator)
-            is_known = name in _REGISTERING or written.startswith("pytest.")
-            if not is_known and self.study.kinds.role_of(written) is not Role.CONTEXT_MANAGER:
+            is_test = function.name.startswith("test") or written.startswith(("pytest.", "unittest."))
+            if not is_test and name not in _REGISTERING:
                 self.found.append(f"`@{written}`{self._place(function.span, function)} may look at its type")
 
     def _place(self, span: Span, function: code.Function) -> str:
@@ -237,75 +252,3 @@ def _raises_again(handler: code.Handler) -> bool:
         each.value is None or (isinstance(each.value, code.Name) and each.value.id == handler.name)
         for each in walk(handler.body, code.Raise)
     )
-
-
-# -- who calls ---------------------------------------------------------------------------------------------------------
-
-
-def _sites(function: code.Function, study: Study) -> Iterator[_Site]:
-    """Where the program calls or mentions a function."""
-    if function.kind != "function":
-        return
-    for scope in study.program.mentioning(function.name, function.qualname):
-        for mention in _mentions_in(scope, study).get(function.name, ()):
-            leads = _leads(mention.node, function, scope, study)
-            if leads or (leads is None and mention.is_awaited):
-                yield _Site(scope, mention.span, mention.is_awaited)
-
-
-class _Mention(NamedTuple):
-    """A name or attribute, and what becomes of a call of it."""
-
-    node: Expr
-    span: Span
-    """Of the await, or the call."""
-    is_awaited: bool
-
-
-def _mentions_in(scope: code.Function, study: Study) -> dict[str, list[_Mention]]:
-    """The names and attributes in a scope by their last name, without those that come out nowhere."""
-    known = _mentions(study.program)
-    if id(scope) not in known:
-        known[id(scope)] = defaultdict(list)
-        calls = {id(call.func): call for call in walk(scope.body, code.Call)}
-        awaits = {id(await_.value): await_ for await_ in walk(scope.body, code.Await)}
-        dropped = _dropped(scope, study)
-        for node in walk(scope.body, (code.Name, code.Global, code.Attribute)):
-            call = calls.get(id(node))
-            awaited = awaits.get(id(call))
-            if call is None or id(call) not in dropped:
-                known[id(scope)][last_name(node)].append(
-                    _Mention(node, span_of(awaited or call or node), awaited is not None)
-                )
-    return known[id(scope)]
-
-
-@lru_cache(maxsize=2)
-def _mentions(program: Program) -> dict[int, dict[str, list[_Mention]]]:
-    """What was found in the scopes of a program, by their `id`."""
-    del program
-    return {}
-
-
-def _leads(node: Expr, function: code.Function, scope: code.Function, study: Study) -> bool | None:
-    """Whether an expression refers to a function, or to one that it overrides or that overrides it; None if it may."""
-    found = resolved(node, scope, study.kinds)
-    if found is not None:
-        if found.qualname == function.qualname:
-            return True
-        related = function.owner is not None and found.owner in study.program.family(function.owner)
-        return related and found.name == function.name
-    if isinstance(node, code.Attribute) and function.owner is not None:
-        return None if study.kinds.of(node.value, scope) is None else False
-    return False
-
-
-def _dropped(scope: code.Function, study: Study) -> set[int]:
-    """The coroutines of which tasks are made that nobody asks about: what they raise comes out nowhere."""
-    return {
-        id(arg)
-        for statement in walk(scope.body, code.Evaluate)
-        if isinstance(statement.value, code.Call)
-        and study.kinds.role_of_callee(statement.value.func, scope) is Role.SPAWN
-        for arg in statement.value.args
-    }

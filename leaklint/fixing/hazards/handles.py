@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from leaklint.analysis.kinds import FUTURE, TASK, receiver
-from leaklint.catalog import Role
+from leaklint.analysis.kinds import FUTURE, TASK, last_name, receiver
+from leaklint.analysis.resolve import called_on
+from leaklint.catalog import ADDING, Role
 from leaklint.fixing.hazards.children import cleanups, may_outlive_cancellation
 from leaklint.fixing.hazards.points import functions_of
 from leaklint.fixing.study import Study, path_to
@@ -52,7 +53,7 @@ def may_deadlock(
             taken = next((name for item in inner.items if (name := text(item.context)) in held), None)
             if taken is not None:
                 said = f"`{task.spawned}` needs `{taken}` to clean up, which `{waiter.name}` holds"
-                return (Hazard("needs-held-lock", said),)
+                return (Hazard("needs-held-lock", said, blocks=True),)
     return ()
 
 
@@ -143,3 +144,27 @@ def _is_awaitable(value: Expr, function: code.Function, study: Study) -> bool:
         case code.Boolean(values=values):
             return all(_is_awaitable(each, function, study) for each in values)
     return True
+
+
+def may_hold_others(holder: Expr, spawns: Sequence[Span], function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`unresolved-callee`: a container may hold tasks besides those that are spawned at some places of the file."""
+    for call, where in _adding(holder, function, study):
+        for added in call.args:
+            values = _values(added, where, study) if isinstance(added, code.Name) else [(added, where)]
+            known = [value for value, _ in values if not isinstance(value, code.Starred) and value.span in spawns]
+            if not known or study.program.paths[where.qualname] != study.path:
+                said = f"`{text(holder)}` gets `{text(added)}` on line {call.span.line} of `{where.name}`, too"
+                return (Hazard("unresolved-callee", said),)
+    return ()
+
+
+def _adding(holder: Expr, function: code.Function, study: Study) -> Iterator[tuple[code.Call, code.Function]]:
+    """The calls that put something into what a variable or an attribute holds."""
+    word = last_name(holder)
+    home = holder.path if isinstance(holder, code.Global) else function.qualname
+    local = isinstance(holder, code.Name)
+    for where in study.program.inside(function) if local else study.program.mentioning(word, home):
+        for call in walk(where.body, code.Call):
+            owner = called_on(call.func)
+            if owner is not None and last_name(owner) == word and last_name(call.func) in ADDING:
+                yield call, where

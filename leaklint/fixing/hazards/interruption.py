@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from leaklint.analysis.cancellation.catching import catches_of
 from leaklint.analysis.cancellation.suspending import Suspending
-from leaklint.fixing.hazards.children import place, unresolved
+from leaklint.fixing.hazards.children import MOST, place, unresolved
 from leaklint.fixing.hazards.points import Does, points_in
 from leaklint.fixing.study import Study, contains
 from leaklint.model import code
@@ -26,12 +26,11 @@ def interrupted(block: Block, function: code.Function, study: Study) -> Iterator
     if study.environment.target is not Target.ANYIO:
         return
     points = points_in(block, function, study)
-    seen = set()
+    cut: dict[int, Hazard] = {}
     for point in points:
         if point.cleanup is not None and not point.shielded and point.does is not Does.CANCELLED:
-            if id(point.cleanup.block) not in seen:
-                at = place(point.span, point.function, function.name, function, study)
-                said = f"when a task fails, what is awaited in `{point.cleanup.what}`{at} is cut"
-                yield Hazard("host-cleanup-is-cut", said)
-            seen.add(id(point.cleanup.block))
+            at = place(point.span, point.function, function.name, function, study)
+            said = f"when a task fails, what is awaited in `{point.cleanup.what}`{at} is cut"
+            cut.setdefault(id(point.cleanup.block), Hazard("host-cleanup-is-cut", said))
+    yield from list(cut.values())[:MOST]
     yield from unresolved(points, function, function.name, study)

@@ -97,7 +97,7 @@ def functions_of(coroutine: Expr, function: code.Function, study: Study) -> tupl
 
 def points_in(block: Block, function: code.Function, study: Study) -> tuple[Point, ...]:
     """What the statements of a function may do, besides what comes of waiting for the tasks that it spawns."""
-    tracing = _Tracing(study, function, [function.qualname])
+    tracing = _Tracing(study, function, stack=[function.qualname])
     tracing.block(block, _Around(function))
     return tuple(tracing.points)
 
@@ -106,7 +106,7 @@ def _traced(coroutine: Expr, function: code.Function, study: Study) -> _Tracing:
     known = _tracings(study.program)
     key = (id(coroutine), function.qualname, study.path)
     if key not in known:
-        tracing = _Tracing(study)
+        tracing = _Tracing(study, waiter=function)
         tracing.await_(coroutine, span_of(coroutine), _Around(function))
         known[key] = (coroutine, tracing)
     return known[key][1]
@@ -131,8 +131,14 @@ class _Tracing:
     study: Study
     host: code.Function | None = None
     """The function that the tasks run beside which it spawns itself."""
+    waiter: code.Function | None = None
+    """The function that would wait for the coroutine."""
+    locks: dict[str, bool] = field(default_factory=dict)
+    """The names of the locks that have been looked at, and whether they are left; taken for so while that is asked."""
     stack: list[str] = field(default_factory=list)
     """The functions that run, the outermost first."""
+    open: list[int] = field(default_factory=list)
+    """The `id`s of the expressions that are awaited, the outermost first."""
     points: list[Point] = field(default_factory=list)
     functions: dict[str, code.Function] = field(default_factory=dict)
     seen: set[tuple[str, bool, bool, bool]] = field(default_factory=set)
@@ -140,7 +146,14 @@ class _Tracing:
     # -- what is awaited -----------------------------------------------------------------------------------------
 
     def await_(self, awaited: Expr, span: Span, around: _Around) -> None:
-        """Await an expression."""
+        """Await an expression. (One that leads back to itself says no more.)"""
+        if id(awaited) in self.open:
+            return
+        self.open.append(id(awaited))
+        self._await(awaited, span, around)
+        self.open.pop()
+
+    def _await(self, awaited: Expr, span: Span, around: _Around) -> None:
         found = meaning(awaited, around.function, self.study)
         match found.sort:
             case Sort.PLAIN:
@@ -284,7 +297,7 @@ class _Tracing:
             case Entry.GROUP:
                 if item.target is not None and _is_passed_on(item.target, statement.body):
                     self._add(Does.STAYS, f"others may spawn into `{text(item.target)}`", span, around)
-            case Entry.LOCK:
+            case Entry.LOCK if not self._is_freed(item.context, around.function):
                 self._add(Does.STAYS, f"it waits for `{found.said}`", span, around)
             case Entry.UNKNOWN:
                 self._add(Does.UNKNOWN, found.said, span, around)
@@ -294,6 +307,33 @@ class _Tracing:
                     for each in found.leaves:
                         self.run(each, each.body, found.said, span, around)
         return around
+
+    def _is_freed(self, lock: Expr, function: code.Function) -> bool:
+        """Whether whoever holds a lock leaves it again: it is only used by `async with`, and the statements in there
+        end, without waiting for the function that waits for the task.
+        """
+        word = last_name(lock)
+        if word not in self.locks:
+            self.locks[word] = True
+            scopes = self.study.program.mentioning(word, function.qualname)
+            self.locks[word] = all(self._is_freed_in(scope, word) for scope in scopes)
+        return self.locks[word]
+
+    def _is_freed_in(self, scope: code.Function, word: str) -> bool:
+        blocks = list(walk(scope.body, code.With))
+        entering = {id(item.context) for block in blocks for item in block.items}
+        bound = {id(target) for each in walk(scope.body, code.Assign) for target in each.targets}
+        named = [each for each in walk(scope.body, (code.Name, code.Global, code.Attribute)) if last_name(each) == word]
+        holding = [block for block in blocks if any(last_name(item.context) == word for item in block.items)]
+        used_otherwise = any(id(each) not in entering | bound for each in named)
+        return not used_otherwise and all(self._leaves(block, scope) for block in holding)
+
+    def _leaves(self, block: code.With, function: code.Function) -> bool:
+        """Whether the body of a `with` ends, without waiting for the function that waits for the task."""
+        inner = _Tracing(self.study, waiter=self.waiter, locks=self.locks)
+        inner.block(block.body, _Around(function))
+        ends = all(point.does in (Does.SUSPENDS, Does.CANCELLED) or point.limited for point in inner.points)
+        return ends and (self.waiter is None or self.waiter.qualname not in inner.functions)
 
     # -- expressions ---------------------------------------------------------------------------------------------
 

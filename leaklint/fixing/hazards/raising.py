@@ -152,6 +152,8 @@ class _Raising:
     study: Study
     host: code.Function
     seen: set[str] = field(default_factory=set)
+    open: list[int] = field(default_factory=list)
+    """The `id`s of the expressions that are awaited, the outermost first."""
 
     # -- statements ----------------------------------------------------------------------------------------------
 
@@ -249,7 +251,15 @@ class _Raising:
         return found
 
     def awaited(self, awaited: Expr, function: code.Function) -> Errors:
-        """What awaiting an expression may raise."""
+        """What awaiting an expression may raise. (One that leads back to itself raises no more.)"""
+        if id(awaited) in self.open:
+            return NONE
+        self.open.append(id(awaited))
+        found = self._awaited(awaited, function)
+        self.open.pop()
+        return found
+
+    def _awaited(self, awaited: Expr, function: code.Function) -> Errors:
         if function is self.host and self._is_spawned(awaited, function):
             return NONE
         found = meaning(awaited, function, self.study)

@@ -23,8 +23,6 @@ _EXITS = frozenset({"builtins.SystemExit", "builtins.KeyboardInterrupt"})
 _NEXT = frozenset({"__anext__", "__next__"})
 _FACTORY = "set_task_factory"
 """https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_task_factory"""
-_DEEPEST = 4
-"""Calls of the block are followed so far to where they end the program."""
 
 
 def unsuitable(block: Block, function: code.Function, study: Study) -> tuple[Hazard, ...]:
@@ -37,7 +35,7 @@ def unsuitable(block: Block, function: code.Function, study: Study) -> tuple[Haz
     if may_fail(spawns, function, study):
         found += _failing(block, spawns, function, study)
     if study.environment.target is Target.ANYIO:
-        found += [*_exits(block, function, study), *_cancels(block, spawns), *_of_program(function, study)]
+        found += [*_program_wide(block, function, study), *_cancels(block, spawns), *_factories(function, study)]
     return tuple(dict.fromkeys(found))
 
 
@@ -140,31 +138,38 @@ def _suppresses(item: code.Item) -> bool:
     return isinstance(context, code.Call) and path_of(context) == "contextlib.suppress" and is_broad(context.args)
 
 
-def _exits(block: Block, function: code.Function, study: Study) -> Iterator[Hazard]:
-    """The ends of the program, which a group of AnyIO turns into a traceback."""
-    node, where = next(_ends(block, function, study, 0), (None, function))
-    if node is not None:
-        value = node.value if isinstance(node, code.Raise) else node.func
-        written = text(value) if value is not None else "raise"
+def _program_wide(block: Block, function: code.Function, study: Study) -> Iterator[Hazard]:
+    """What the block does, itself or by what it calls, to the program: it ends it, which a group of AnyIO turns into a
+    traceback, or it cancels all tasks, upon which the group ends in silence. (Where others do that, they cancel the
+    task of this function as well, which then ends by that.)
+    """
+    found: dict[str, Hazard] = {}
+    for node, where in _reached(block, function, study, set()):
         at = place(node.span, where, "", function, study)
-        yield Hazard("exit-inside", f"`{written}`{at} would end the program with a traceback and status 1")
+        value = node.value if isinstance(node, code.Raise) else node.func
+        role = study.kinds.role_of_callee(node.func, where) if isinstance(node, code.Call) else None
+        if role is Role.LEAVES or (isinstance(node, code.Raise) and value is not None and path_of(value) in _EXITS):
+            written = text(value) if value is not None else "raise"
+            said = f"`{written}`{at} would end the program with a traceback and status 1"
+            found.setdefault("exit-inside", Hazard("exit-inside", said))
+        elif role is Role.ALL_TASKS and "cancel" in where.words:
+            said = f"all tasks are cancelled{at}, those of the group among them, which ends in silence"
+            found.setdefault("cancels-all-tasks", Hazard("cancels-all-tasks", said))
+    yield from found.values()
 
 
-def _ends(
-    block: Block, function: code.Function, study: Study, depth: int
+def _reached(
+    block: Block, function: code.Function, study: Study, seen: set[str]
 ) -> Iterator[tuple[code.Raise | code.Call, code.Function]]:
-    for node in walk(block, code.Raise):
-        if node.value is not None and path_of(node.value) in _EXITS:
-            yield node, function
+    """The calls and `raise` statements of a block and of the functions that it calls, with the functions."""
     awaited = {id(node.value) for node in walk(block, code.Await)}
-    for call in walk(block, code.Call):
-        if study.kinds.role_of_callee(call.func, function) is Role.LEAVES:
-            yield call, function
-            continue
-        called = resolved(call.func, function, study.kinds) if depth < _DEEPEST else None
+    for node in walk(block, (code.Raise, code.Call)):
+        yield node, function
+        called = resolved(node.func, function, study.kinds) if isinstance(node, code.Call) else None
         # a coroutine that is spawned is in a task of its own
-        if called is not None and (not called.is_async or id(call) in awaited):
-            yield from _ends(called.body, called, study, depth + 1)
+        if called is not None and called.qualname not in seen and (not called.is_async or id(node) in awaited):
+            seen.add(called.qualname)
+            yield from _reached(called.body, called, study, seen)
 
 
 # -- what a failing task does to the block -----------------------------------------------------------------------------
@@ -209,17 +214,21 @@ def _cancels(block: Block, spawns: tuple[Spawn, ...]) -> Iterator[Hazard]:
                 yield Hazard("native-cancel", f"the function cancels itself on line {call.span.line}")
 
 
-def _of_program(function: code.Function, study: Study) -> Iterator[Hazard]:
-    """What the program does with all of its tasks."""
-    for scope in study.program.mentioning(_FACTORY, function.qualname):
+def _factories(function: code.Function, study: Study) -> Iterator[Hazard]:
+    """Where the program says how its tasks are made."""
+    for scope in _concerned(_FACTORY, function, study):
         for call in walk(scope.body, code.Call):
             if last_name(call) == _FACTORY:
                 said = f"`{scope.name}` sets a task factory{place(call.span, scope, scope.name, function, study)}"
                 yield Hazard("task-factory", f"{said}, which the tasks of AnyIO are not made by")
                 return
-    for scope in study.program.mentioning("all_tasks", function.qualname):
-        for call in walk(scope.body, code.Call):
-            if study.kinds.role_of_callee(call.func, scope) is Role.ALL_TASKS and "cancel" in scope.words:
-                said = f"`{scope.name}` cancels all tasks{place(call.span, scope, scope.name, function, study)}"
-                yield Hazard("cancels-all-tasks", f"{said}: a group would end in silence")
-                return
+
+
+def _concerned(word: str, function: code.Function, study: Study) -> Iterator[code.Function]:
+    """The scopes that mention a word, without those of other tests: each has an event loop of its own."""
+    paths = study.program.paths
+    for scope in study.program.mentioning(word, function.qualname):
+        module = scope.qualname.split(".")
+        is_test = any(part.startswith(("test_", "Test")) or part.endswith("_test") for part in module)
+        if not is_test or paths[scope.qualname] == study.path:
+            yield scope

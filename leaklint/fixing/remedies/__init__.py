@@ -19,9 +19,9 @@ from leaklint.fixing.remedies import (
     grouping,
     reraising,
     services,
-    shielding,
-    spreading,
+    shields,
     spelling,
+    spreading,
     threads,
 )
 from leaklint.fixing.study import Finding, Study
@@ -50,7 +50,7 @@ REMEDIES: tuple[Remedy, ...] = tuple(
         grouping,
         ending,
         exiting,
-        shielding,
+        shields,
         threads,
         awaiting,
         services,

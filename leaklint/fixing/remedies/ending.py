@@ -81,6 +81,6 @@ def _is_never_awaited(call: code.Call, function: code.Function) -> bool:
 
 def _hazards(task: Task, given: Sequence[Member], function: code.Function, study: Study) -> Iterator[Hazard]:
     if task.fate is not Fate.CANCELLED and not _BY_ERROR.issuperset(task.paths):
-        yield Hazard("cancels-the-rest", "what is still running when the tasks are not needed any more is cancelled")
+        yield Hazard("work-is-cut", "what is still running when the tasks are not needed any more is cancelled")
     for member in given:
         yield from may_outlive_cancellation(member.coroutine, function, study)

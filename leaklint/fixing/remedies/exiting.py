@@ -55,7 +55,7 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         return ()
     if function.kind != "function" or not function.is_async:
         said = f"`{function.name}` is no coroutine function: it cannot wait"
-        return (Hazard("no-coroutine-function", said, blocks=True),)
+        return (Hazard("not-a-coroutine-function", said, blocks=True),)
     handle = _bound(around[-1].statement, task.span)
     if handle is None:
         return (Hazard("no-plain-handle", "its handle is not bound to a variable of its own", blocks=True),)
@@ -117,14 +117,14 @@ class _Ending:
         if isinstance(region, Hazard):
             return (region,)
         escaping = escapes(self.handle, self.function, self.study)
-        return (*self._rebound(region), *(each for each in escaping if each.blocks))
+        locks = may_deadlock(self.task, self.function, self.task.span, self.function, self.study)
+        return (*self._rebound(region), *(each for each in escaping if each.blocks), *locks)
 
     def hazards(self) -> Iterator[Hazard]:
         """What may change for this task."""
         yield from self._cut()
         yield from escapes(self.handle, self.function, self.study)
         yield from may_go_on(self.task, self.function, self.study)
-        yield from may_deadlock(self.task, self.function, self.task.span, self.function, self.study)
         yield from may_be_no_future(code.Name(self.handle, self.task.span), self.function, self.study)
 
     # -- what is written -----------------------------------------------------------------------------------------

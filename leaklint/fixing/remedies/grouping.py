@@ -19,14 +19,17 @@ from leaklint.fixing.grouped.bundles import Bundle, bundles_of
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region, region_of
 from leaklint.fixing.grouped.writing import Writer
+from leaklint.fixing.shielding import shields
 from leaklint.fixing.study import Finding, Study
 from leaklint.model import code
-from leaklint.model.fate import Task
+from leaklint.model.fate import Fate, PathKind, Task
 from leaklint.model.fix import Edit, Fix, Forget, Hazard, Target, Wrap
 
 NAME = "task-group"
 CODES = frozenset({"LK101", "LK102", "LK104", "LK106", "LK201", "LK206", "LK207", "LK304"})
 
+_REACHED = frozenset({PathKind.EARLY_EXIT, PathKind.TIMEOUT, PathKind.SIBLING, PathKind.PARTIAL_WAIT})
+"""The ways out that a cancellation of the group does not take."""
 _NATIVE_SINCE = (3, 11)
 """https://docs.python.org/3/library/asyncio-task.html#asyncio.TaskGroup"""
 
@@ -38,10 +41,8 @@ class _Plan(NamedTuple):
     region: Region
     edits: tuple[Edit, ...]
     hazards: tuple[Hazard, ...]
-
-    @property
-    def is_safe(self) -> bool:
-        return not self.hazards
+    notes: tuple[str, ...] = ()
+    """What changes in the tasks."""
 
 
 def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
@@ -74,14 +75,15 @@ def _fix(plan: _Plan, function: code.Function, study: Study) -> Fix:
 
 
 def _widest(own: Bundle, every: Sequence[Bundle], study: Study) -> _Plan:
-    """A plan for a bundle, and for the others that stand in its statements, where that adds no hazard."""
-    alone = _plan((own,), study)
+    """A plan for a bundle, and for the others that stand in its statements: for those that would be found there as
+    tasks of asyncio in a group of AnyIO, and for those that add no hazard.
+    """
+    plan = alone = _whole((own,), every, study)
     if any(hazard.blocks for hazard in alone.hazards):
         return alone
-    plan = alone
-    others = [bundle for bundle in every if bundle is not own and not _is_silenced(bundle, study)]
+    others = [bundle for bundle in every if bundle not in alone.bundles and not _is_silenced(bundle, study)]
     fitting = [(bundle, _plan((bundle,), study)) for bundle in others]
-    rest = [(bundle, other) for bundle, other in fitting if other.is_safe]
+    rest = [(bundle, other) for bundle, other in fitting if set(other.hazards) <= set(alone.hazards)]
     while near := [(bundle, other) for bundle, other in rest if _overlap(plan.region, other.region)]:
         rest = [each for each in rest if each not in near]
         wider = _plan((*plan.bundles, *(bundle for bundle, _ in near)), study)
@@ -89,6 +91,27 @@ def _widest(own: Bundle, every: Sequence[Bundle], study: Study) -> _Plan:
             return alone
         plan = wider
     return plan
+
+
+def _whole(bundles: tuple[Bundle, ...], every: Sequence[Bundle], study: Study) -> _Plan:
+    """A plan for some bundles, and for all that could not stay as they are in the group."""
+    plan = _plan(bundles, study)
+    if any(hazard.blocks for hazard in plan.hazards) or plan.region.group is not None:
+        return plan
+    if study.environment.target is not Target.ANYIO:
+        return plan
+    left = [bundle for bundle in every if bundle not in bundles and _would_be_native(bundle, plan.region, study)]
+    return _whole((*bundles, *left), every, study) if left else plan
+
+
+def _would_be_native(bundle: Bundle, region: Region, study: Study) -> bool:
+    """Whether a task would be found to be one of asyncio in the group of AnyIO (LK304)."""
+    inside = {spawn.call.span for spawn in bundle.spawns if region.holds(spawn.call.span)}
+    return any(
+        task.fate in (Fate.DROPPED, Fate.KEPT) or (task.fate is Fate.HAZARD and not _REACHED.issuperset(task.paths))
+        for task in study.studied.findings.tasks
+        if task.span in inside
+    )
 
 
 def _plan(bundles: tuple[Bundle, ...], study: Study) -> _Plan:
@@ -105,9 +128,14 @@ def _plan(bundles: tuple[Bundle, ...], study: Study) -> _Plan:
     hazards += [hazard for bundle in bundles for hazard in _silenced(bundle, study) if len(bundle.spawns) > 1]
     if is_native and region.group is None and (study.environment.python or _NATIVE_SINCE) < _NATIVE_SINCE:
         hazards.append(Hazard("needs-newer-python", "`asyncio.TaskGroup` needs Python 3.11", blocks=True))
-    blocks = [hazard for hazard in hazards if hazard.blocks]
-    edits = () if blocks else (*writer.edits(), *_group(region, calls, function, study), Forget("asyncio"))
-    return _Plan(bundles, region, edits, tuple(dict.fromkeys(hazards)))
+    if any(hazard.blocks for hazard in hazards):
+        return _Plan(bundles, region, (), tuple(dict.fromkeys(hazards)))
+    shielded = [shields(each, function, study) for bundle in bundles for each in bundle.coroutines]
+    hazards += [hazard for each in shielded for hazard in each.hazards]
+    edits = (*writer.edits(), *_group(region, calls, function, study), *(e for each in shielded for e in each.edits))
+    notes = dict.fromkeys(note for each in shielded for note in each.notes)
+    edits = (*dict.fromkeys(edits), Forget("asyncio"))
+    return _Plan(bundles, region, edits, tuple(dict.fromkeys(hazards)), tuple(notes))
 
 
 def _group(region: Region, calls: Calls, function: code.Function, study: Study) -> Iterator[Edit]:
@@ -140,6 +168,7 @@ def _notes(plan: _Plan, function: code.Function, study: Study) -> Iterator[str]:
         yield f"if {fails} fails, the rest of the group is cancelled and the error arrives as an `ExceptionGroup`"
     if plan.region.is_joined:
         yield f"if an error leaves the group, {listed} {'are' if len(names) > 1 else 'is'} cancelled and waited for"
+    yield from plan.notes
     if study.environment.target is Target.ASYNCIO and study.environment.python is None:
         yield "`asyncio.TaskGroup` needs Python 3.11"
 

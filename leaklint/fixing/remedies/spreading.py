@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from leaklint.analysis.kinds import path_of
 from leaklint.analysis.spawns import Sort, Spawn
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.hazards.groups import group_hazards
@@ -117,7 +116,7 @@ class _Spreading:
                 pass
             case _:
                 return False
-        while isinstance(first, code.Call) and path_of(first) in _TAKING and first.args:
+        while isinstance(first, code.Call) and first.args and _only_takes(first.func):
             first = first.args[0]
         return first is self.outer
 
@@ -129,7 +128,10 @@ class _Spreading:
 
     @property
     def imports(self) -> tuple[Edit, ...]:
-        return self.study.spelled(self._group, self.function)[1]
+        """What the group needs, and what its spawns need."""
+        made = [self.calls.imports(self._as_spawn(call)) for arg in self.call.args for call in walk(arg, code.Call)]
+        of_spawns = [each for found in made for each in found] if self._is_ignored() else []
+        return (*self.study.spelled(self._group, self.function)[1], *of_spawns)
 
     def edits(self) -> Iterator[Edit]:
         header = f"async with {self.study.spelled(self._group, self.function)[0]}() as {self.calls.group}:"
@@ -146,6 +148,10 @@ class _Spreading:
         lines = [header, *_indented([f"{tasks} = {self._handles()}"])]
         yield Insert(self._statement.span, tuple(lines), after=False)
         yield Replace(self.outer.span, f"[{self.calls.result.format(task)} for {task} in {tasks}]")
+
+    def _as_spawn(self, made: code.Call) -> Spawn:
+        """The spawn of a coroutine that a call makes."""
+        return Spawn(code.Call(made.func, (made,), (), made.span), self.function, Sort.FREE, started=made)
 
     @property
     def _coro(self) -> str:
@@ -198,9 +204,16 @@ class _Spreading:
                 coro = self._coro
                 return [f"for {coro} in {self._quoted(several)}:", f"    {self._spawn(coro)}"]
             case code.Call() if not self.calls.gives_handles:
-                made = Spawn(code.Call(arg.func, (arg,), (), arg.span), self.function, Sort.FREE, started=arg)
-                return [self.calls.text(made)]
+                return [self.calls.text(self._as_spawn(arg))]
         return [self._spawn(self._quoted(arg))]
+
+
+def _only_takes(func: Expr) -> bool:
+    """Whether a callee is looked up without doing anything: a builtin function, `", ".join`."""
+    match func:
+        case code.Attribute(value=code.Constant()):
+            return True
+    return isinstance(func, code.Global) and func.path in _TAKING
 
 
 def _place(expr: Expr) -> Span:
@@ -213,7 +226,7 @@ def _is_plain(arg: Expr) -> bool:
     match arg:
         case code.Starred(value=code.Comprehension(element=code.Call(), clauses=[clause])):
             return not clause.conditions
-    return isinstance(arg, code.Call) and not arg.keywords
+    return isinstance(arg, code.Call)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

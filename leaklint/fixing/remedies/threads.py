@@ -37,7 +37,7 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
     statement = path_to(call.span, function.body)[-1].statement
     if not isinstance(statement, code.Evaluate | code.Assign) or statement.value is not call:
         message = f"the future is given by an expression on line {call.span.line} that goes on without it"
-        return (Hazard("no-place-for-await", message, blocks=True),)
+        return (Hazard("within-expression", message, blocks=True),)
     written = quoted(call.span, function, study)
     imports: tuple[Import, ...] = ()
     if last_name(call.func) != "run_in_executor":
@@ -66,6 +66,8 @@ def _hazards(
         message = f"what follows line {call.span.line} runs when the work is done, no longer beside it"
         yield Hazard("waits-here", message)
     if last_name(call.func) == "run_coroutine_threadsafe" and call.args:
+        message = f"line {call.span.line} waits for another loop: neither goes on if that waits for this one"
+        yield Hazard("waits-for-other-loop", message)
         yield from may_not_end(call.args[0], function, study)
         return
     at = 1 if last_name(call.func) == "run_in_executor" else 0

@@ -224,8 +224,8 @@ def _comments_after(alias: libcst.ImportAlias) -> list[libcst.EmptyLine]:
     space = comma.whitespace_after if isinstance(comma, libcst.Comma) else None
     if not isinstance(space, libcst.ParenthesizedWhitespace):
         return []
-    lines = [space.first_line, *space.empty_lines]
-    return [libcst.EmptyLine(comment=line.comment) for line in lines if line.comment is not None]
+    comments = [space.first_line.comment, *(line.comment for line in space.empty_lines)]
+    return [libcst.EmptyLine(comment=comment) for comment in comments if comment is not None]
 
 
 def _bound(alias: libcst.ImportAlias) -> str:

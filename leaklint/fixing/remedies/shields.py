@@ -59,7 +59,7 @@ def _against(call: code.Call, function: code.Function, study: Study) -> Iterator
     for each in walk(function.body, code.Call):
         if any(arg is call for arg in each.args) and study.kinds.role_of_callee(each.func, function) is Role.WAIT_FOR:
             message = f"the time limit on line {line} is there so that the function goes on while the task still runs"
-            yield Hazard("outlasts-time-limit", message, blocks=True)
+            yield Hazard("limit-would-not-hold", message, blocks=True)
             return
     message = f"`{text(call.func)}` on line {line} is not awaited where it stands"
     yield Hazard("starts-later", message, blocks=True)
