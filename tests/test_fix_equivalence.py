@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -284,7 +283,7 @@ async def shielded(name, seconds):
 
 {MAIN}""",
     ),
-    # -- errors (s02, s12)
+    # -- how errors arrive
     "a handler of a caller does not match a group": Case(
         """
         task = asyncio.create_task(fails("a", 1))
@@ -400,7 +399,7 @@ async def main():
         (),
         (Kind.ERROR,),
     ),
-    # -- results (s03)
+    # -- what is returned
     "a tuple for a list": Case(
         'return await asyncio.gather(fetch("a", 1), fetch("b", 2))',
         """
@@ -437,7 +436,7 @@ async def main():
         (FAILING, B),
         (Kind.ERROR,),
     ),
-    # -- where the group stands (s05)
+    # -- where the group stands
     "a task that never ends": Case(
         """
         asyncio.create_task(endless("a", 1))
@@ -518,7 +517,7 @@ async def main():
         (Kind.EARLY, Kind.LEFT),
     ),
     "a function that never ended ends": Case('await endless("a", 1)', "await asyncio.sleep(3)", (), (Kind.ENDS,)),
-    # -- cancellation (s05b, s09, s09b, s14)
+    # -- cancellation
     "a cleanup is cut": Case(
         """
         task = asyncio.create_task(slow("a", 3))
@@ -627,8 +626,34 @@ def generative(examples: int, *, fresh: bool = False) -> settings:
 
 
 NORMAL, NIGHTLY = generative(200), generative(2000, fresh=True)
-MOST_FALSE_ALARMS = 0.1
-"""Of the programs with an unsafe fix of which no hazard comes true."""
+ERRORS = {Kind.ERROR, Kind.COURSE, Kind.RESULT}
+CUTS = {Kind.CUT, Kind.COURSE}
+CANCELLATIONS = {Kind.CANCELLATION, *ERRORS}
+COMES_TRUE = {
+    "body-error-grouped": ERRORS,
+    "cancellation-ends-it": CANCELLATIONS,
+    "cancellation-is-caught": {Kind.HANGS, *CANCELLATIONS},
+    "cancels-the-rest": {Kind.COURSE},
+    "cleanup-is-cut": CUTS,
+    "context-is-copied": {Kind.COURSE},
+    "exit-inside": {Kind.EXIT},
+    "foreign-cancellation": {Kind.EARLY, Kind.CUT, *CANCELLATIONS},
+    "handle-differs": ERRORS,
+    "handler-stops-matching": ERRORS,
+    "host-cleanup-is-cut": CUTS,
+    "may-never-end": {Kind.HANGS, Kind.COURSE},
+    "native-cancel": {Kind.EARLY, *CANCELLATIONS},
+    "outlasts-cancellation": {Kind.HANGS, Kind.LATE, *ERRORS},
+    "outlasts-time-limit": {Kind.CUT, *CANCELLATIONS},
+    "raise-inside": ERRORS,
+    "resource-order": {Kind.LATE, Kind.COURSE},
+    "single-error-grouped": ERRORS,
+    "swallows-cancellation": {Kind.HANGS, Kind.LATE, *ERRORS},
+    "time-limit": {Kind.CUT, *CANCELLATIONS},
+    "unresolved-callee": {*Kind},
+    "work-is-cut": CUTS,
+}
+"""What may be different where a fix states a hazard."""
 
 
 def safe_fixes_change_nothing_else(options: settings) -> None:
@@ -655,6 +680,38 @@ def test_safe_fixes() -> None:
 @pytest.mark.nightly
 def test_safe_fixes_of_many_programs() -> None:
     safe_fixes_change_nothing_else(NIGHTLY)
+
+
+def unsafe_fixes_change_what_they_state(options: settings) -> None:
+    """Every difference is one of which a hazard tells."""
+    count: Counter[str] = Counter()
+
+    @options
+    @given(programs())
+    def check(program: Program) -> None:
+        fixed = mended(program.source, best)
+        both = pair_of(program, fixed)
+        stated = {hazard.name for each in fixed.rewritten for _, fix in each.applied for hazard in fix.hazards}
+        if both is None or not stated:
+            return
+        found = [*both.mismatches()]
+        kinds = {difference.kind for each in found for difference in each.differences}
+        count.update(["unsafe", *(["different"] if kinds else [])])
+        untold = kinds - {kind for name in stated for kind in COMES_TRUE[name]}
+        told = ", ".join(sorted(stated))
+        assert not untold, "\n".join(["", both.original, "=" * 80, both.rewritten, told, *map(str, found)])
+
+    check()
+    assert count["different"] >= count["unsafe"] / 5, count
+
+
+def test_unsafe_fixes() -> None:
+    unsafe_fixes_change_what_they_state(NORMAL)
+
+
+@pytest.mark.nightly
+def test_unsafe_fixes_of_many_programs() -> None:
+    unsafe_fixes_change_what_they_state(NIGHTLY)
 
 
 def pair_of(program: Program, fixed: Fixed) -> Pair | None:

@@ -1,4 +1,4 @@
-"""What fixes write satisfies other tools: no complaint of flake8-async, ruff or mypy that the program did not have before."""
+"""What fixes write satisfies other tools: flake8-async, ruff and mypy complain of nothing that was not there before."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 from repairs import Repair, name_of, repairs
 
 CODES = "ASYNC101,ASYNC111,ASYNC112,ASYNC119,ASYNC121"
-"""What flake8-async says about task groups: `yield` in one, variables that close too early, one child only, `yield` in a
-context, and `return` in one."""
+"""Task groups: `yield` in one, a variable that is closed too early, one child only, `yield` in a context, `return`."""
 KINDS = ("before", "safe", "all")
 
 Complaints = dict[str, Counter[str]]
@@ -57,9 +56,7 @@ def by_case(lines: Iterable[tuple[str, str]], directory: Path) -> Complaints:
 
 
 def run(*command: str, cwd: Path) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", *command], check=False, capture_output=True, text=True, cwd=cwd
-    ).stdout
+    return subprocess.run([sys.executable, "-m", *command], check=False, capture_output=True, text=True, cwd=cwd).stdout
 
 
 def flake8(directory: Path) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Hazards: each predicate asked directly, about small programs in which it fires and near misses in which it does not."""
+"""Hazards: each predicate asked directly, about small programs in which it fires, and near misses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-import leaklint.fixing
+import leaklint
 from leaklint.analysis.kinds import path_of
 from leaklint.engine import Input, examine
 from leaklint.fixing import hazards
@@ -32,10 +32,11 @@ from leaklint.model.fix import Environment, Hazard, Target
 from leaklint.model.walk import walk
 from leaklint.policy.config import Settings
 
+DEFAULT = Environment()
 HEAD = "import asyncio\nimport anyio\nimport contextlib\nimport itertools\nimport logging\nimport sys\nimport time\n"
 
 
-def study_of(source: str, environment: Environment = Environment(), **others: str) -> Study:
+def study_of(source: str, environment: Environment = DEFAULT, **others: str) -> Study:
     """The file `app.py`, as the remedies see it, in a program with others."""
     texts = {"app": HEAD + dedent(source), **{name: HEAD + dedent(text) for name, text in others.items()}}
     inputs = [Input(f"{name}.py", name, text.encode(), Settings()) for name, text in texts.items()]
@@ -289,6 +290,16 @@ STAYS = {
         "queue = asyncio.Queue()\nasync def child():\n    await asyncio.wait_for(queue.get(), None)\n",
         "`child` may never end: it waits for `queue.get` on line 10",
     ),
+    "a shield within a time limit": (
+        """
+        async def child():
+            with anyio.move_on_after(1):
+                with anyio.CancelScope(shield=True):
+                    while True:
+                        await asyncio.sleep(1)
+        """,
+        "`child` may never end: `while True` on line 12",
+    ),
     "a time limit that may be None": (
         """
         queue = asyncio.Queue()
@@ -420,7 +431,8 @@ CLEAN = {
     "nothing is awaited": "try:\n    await asyncio.sleep(1)\nfinally:\n    print(1)",
     "it does not suspend": "try:\n    await asyncio.sleep(1)\nfinally:\n    await note()",
     "it is shielded": (
-        "try:\n    await asyncio.sleep(1)\nfinally:\n    with anyio.CancelScope(shield=True):\n        await asyncio.sleep(1)"
+        "try:\n    await asyncio.sleep(1)\nfinally:\n"
+        "    with anyio.CancelScope(shield=True):\n        await asyncio.sleep(1)"
     ),
     "it is shielded for some time": (
         "try:\n    await asyncio.sleep(1)\n"
@@ -529,6 +541,11 @@ FOREIGN = {
     "raises an instance": "async def child():\n    raise asyncio.CancelledError('why')",
     "cancels itself": "async def child():\n    asyncio.current_task().cancel()\n    await asyncio.sleep(1)",
     "cancels itself by name": "async def child():\n    me = asyncio.current_task()\n    me.cancel()\n",
+    "its task is stored": (
+        "class Owner:\n    async def run(self):\n        self.task = asyncio.current_task()\n"
+        "async def child():\n    await Owner().run()"
+    ),
+    "its task is passed on": "async def child():\n    me = asyncio.current_task()\n    print(me)",
     "a future": "async def child():\n    future = asyncio.Future()\n    await future",
     "a task of another function": (
         "class Owner:\n    def __init__(self):\n        self.task = asyncio.create_task(asyncio.sleep(1))\n"
@@ -540,12 +557,17 @@ FOREIGN = {
 }
 ITS_OWN = {
     "raises again": (
-        "async def child():\n    try:\n        await asyncio.sleep(1)\n    except asyncio.CancelledError:\n        raise"
+        "async def child():\n    try:\n        await asyncio.sleep(1)\n"
+        "    except asyncio.CancelledError:\n        raise"
     ),
     "a task of its own": "async def child():\n    task = asyncio.create_task(asyncio.sleep(1))\n    await task",
     "a task that it cancels, and catches": (
         "async def child():\n    task = asyncio.create_task(asyncio.sleep(1))\n    task.cancel()\n"
         "    try:\n        await task\n    except asyncio.CancelledError:\n        pass"
+    ),
+    "its task is asked for its name": (
+        "async def child():\n    me = asyncio.current_task()\n    if me:\n        print(me.get_name())\n"
+        "    print(asyncio.current_task().get_name())"
     ),
     "suppressed": (
         "async def child():\n    future = asyncio.Future()\n    with contextlib.suppress(asyncio.CancelledError):\n"
@@ -598,7 +620,9 @@ ENDING = {
         "async def child():\n    for each in range(3):\n        try:\n            await asyncio.sleep(1)\n"
         "        except asyncio.CancelledError:\n            break"
     ),
-    "it is the last": "async def child():\n    with contextlib.suppress(asyncio.CancelledError):\n        await asyncio.sleep(1)",
+    "it is the last": (
+        "async def child():\n    with contextlib.suppress(asyncio.CancelledError):\n        await asyncio.sleep(1)"
+    ),
     "errors alone": (
         "async def child():\n    for each in range(3):\n        try:\n            await asyncio.sleep(1)\n"
         "        except Exception:\n            pass"
@@ -659,8 +683,11 @@ HANDLERS = {
         "`except ValueError` on line 19 of `main` would not catch it any more",
     ),
     "of what is not known": (
-        "from library import work\nasync def host():\n    try:\n        # group\n        asyncio.create_task(work())\n"
-        "    except OSError:\n        pass",
+        (
+            "from library import work\nasync def host():\n    try:\n        # group\n"
+            "        asyncio.create_task(work())\n"
+            "    except OSError:\n        pass"
+        ),
         "`except OSError` on line 13 of `host` would not catch it any more",
     ),
     "that uses the error": (
@@ -700,13 +727,18 @@ HANDLERS = {
         "`@retry` on line 11 of `host` may look at its type",
     ),
     "errors of the block itself": (
-        "async def host(stock):\n    try:\n        # group\n        asyncio.create_task(asyncio.sleep(1))\n"
-        "        return stock['a']\n    except KeyError:\n        return None",
+        (
+            "async def host(stock):\n    try:\n        # group\n        asyncio.create_task(asyncio.sleep(1))\n"
+            "        return stock['a']\n    except KeyError:\n        return None"
+        ),
         "`except KeyError` on line 13 of `host` would not catch it any more",
     ),
     "a time limit": (
-        "async def host():\n    try:\n        # group\n        asyncio.create_task(asyncio.wait_for(asyncio.sleep(1), 3))\n"
-        "    except asyncio.TimeoutError:\n        return None",
+        (
+            "async def host():\n    try:\n        # group\n"
+            "        asyncio.create_task(asyncio.wait_for(asyncio.sleep(1), 3))\n"
+            "    except asyncio.TimeoutError:\n        return None"
+        ),
         "`except asyncio.TimeoutError` on line 12 of `host` would not catch it any more",
     ),
     "raised again": (
@@ -721,6 +753,23 @@ HANDLERS = {
         "async def main(base: Base):\n    try:\n        await base.host()\n    except ValueError:\n        pass",
         "`except ValueError` on line 18 of `main` would not catch it any more",
     ),
+    "a call by a protocol": (
+        FAILING + "from typing import Protocol\nclass Like(Protocol):\n    async def host(self): ...\n"
+        "class It:\n    async def host(self):\n        asyncio.create_task(work())\n"
+        "async def main(like: Like):\n    try:\n        await like.host()\n    except ValueError:\n        pass",
+        "`except ValueError` on line 19 of `main` would not catch it any more",
+    ),
+    "a call of what was stored": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\nroutes = {'/': host}\n"
+        "async def main():\n    try:\n        await routes['/']()\n    except ValueError:\n        pass",
+        "`except ValueError` on line 16 of `main` would not catch it any more",
+    ),
+    "a call of what was passed": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def run(function):\n    try:\n        await function()\n    except ValueError:\n        pass\n"
+        "async def main():\n    await run(host)",
+        "`except ValueError` on line 15 of `run` would not catch it any more",
+    ),
     "a call that is passed on": (
         FAILING + "async def host():\n    asyncio.create_task(work())\n"
         "async def main():\n    pending = host()\n    try:\n        await asyncio.gather(pending)\n"
@@ -730,13 +779,15 @@ HANDLERS = {
 }
 NO_HANDLERS = {
     "nothing fails": (
-        "async def host():\n    try:\n        # group\n        asyncio.create_task(asyncio.sleep(1))\n        print(1)\n"
+        "async def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(asyncio.sleep(1))\n        print(1)\n"
         "        await asyncio.sleep(1)\n    except ValueError:\n        pass"
     ),
     "it is broad": (
         FAILING + "async def host():\n    try:\n        # group\n        asyncio.create_task(work())\n"
         "    except asyncio.CancelledError:\n        raise\n"
-        "    except Exception as error:\n        logging.exception('failed: %s', error)\n        raise OSError from error\n"
+        "    except Exception as error:\n        logging.exception('failed: %s', error)\n"
+        "        raise OSError from error\n"
         "async def main():\n    try:\n        await host()\n    except ValueError:\n        pass"
     ),
     "another error": (
@@ -755,6 +806,11 @@ NO_HANDLERS = {
     "the error comes out nowhere": (
         FAILING + "async def host():\n    asyncio.create_task(work())\n"
         "async def main():\n    try:\n        asyncio.create_task(host())\n    except ValueError:\n        pass"
+    ),
+    "what is called is something else": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def run(function):\n    try:\n        await function()\n    except ValueError:\n        pass\n"
+        "async def main():\n    await host()"
     ),
     "known context managers": (
         FAILING + "lock = asyncio.Lock()\nasync def host():\n    async with lock, asyncio.timeout(3):\n"
@@ -775,7 +831,7 @@ NO_HANDLERS = {
 }
 
 
-def clauses(source: str, environment: Environment = Environment(), **others: str) -> tuple[str, ...]:
+def clauses(source: str, environment: Environment = DEFAULT, **others: str) -> tuple[str, ...]:
     study = study_of(source, environment, **others)
     block, function = block_of(study)
     children = [child for spawn in spawns_in(block, function, study) if (child := spawn.spawned_call) is not None]
@@ -850,7 +906,7 @@ def test_handlers_around_joins(case: str) -> None:
 # -- regions -----------------------------------------------------------------------------------------------------------
 
 
-def region(source: str, environment: Environment = Environment()) -> tuple[Hazard, ...]:
+def region(source: str, environment: Environment = DEFAULT) -> tuple[Hazard, ...]:
     study = study_of(source, environment)
     return unsuitable(*block_of(study), study)
 
@@ -862,13 +918,18 @@ REGIONS: dict[str, tuple[str, str]] = {
     "not-a-coroutine-function": (f"def host():\n    {SLEEP}", f"async def host():\n    {SLEEP}"),
     "stops-iteration": (
         f"async def host():\n    {SLEEP}\n    raise StopAsyncIteration",
-        f"async def host():\n    {SLEEP}\n    try:\n        raise StopAsyncIteration\n"
-        "    except StopAsyncIteration:\n        pass",
+        (
+            f"async def host():\n    {SLEEP}\n    try:\n        raise StopAsyncIteration\n"
+            "    except StopAsyncIteration:\n        pass"
+        ),
     ),
     "raise-inside": (
         f"async def host():\n    {SLEEP}\n    raise ValueError",
-        f"async def host():\n    {SLEEP}\n    try:\n        raise ValueError\n    except ValueError:\n        pass\n"
-        "    raise asyncio.CancelledError",
+        (
+            f"async def host():\n    {SLEEP}\n    try:\n        raise ValueError\n"
+            f"    except ValueError:\n        pass\n"
+            "    raise asyncio.CancelledError"
+        ),
     ),
     "exit-inside": (
         f"def leave():\n    sys.exit(3)\nasync def host():\n    {SLEEP}\n    leave()",
@@ -876,25 +937,37 @@ REGIONS: dict[str, tuple[str, str]] = {
     ),
     "resource-order": (
         f"lock = asyncio.Lock()\nasync def host():\n    async with lock:\n        # group\n        {SLEEP}",
-        "lock = asyncio.Lock()\nasync def host():\n    async with lock:\n        # group\n"
-        f"        task = {SLEEP}\n        await task",
+        (
+            "lock = asyncio.Lock()\nasync def host():\n    async with lock:\n        # group\n"
+            f"        task = {SLEEP}\n        await task"
+        ),
     ),
     "time-limit": (
         f"async def host():\n    async with asyncio.timeout(3):\n        # group\n        {SLEEP}",
-        f"async def host():\n    async with asyncio.timeout(3):\n        # group\n        task = {SLEEP}\n"
-        "        await task",
+        (
+            f"async def host():\n    async with asyncio.timeout(3):\n        # group\n        task = {SLEEP}\n"
+            "        await task"
+        ),
     ),
     "host-cleanup-is-cut": (
-        f"{FAILING}async def host():\n    {WORK}\n    try:\n        await asyncio.sleep(1)\n"
-        "    finally:\n        await asyncio.sleep(1)",
-        f"async def host():\n    {SLEEP}\n    try:\n        await asyncio.sleep(1)\n"
-        "    finally:\n        await asyncio.sleep(1)",
+        (
+            f"{FAILING}async def host():\n    {WORK}\n    try:\n        await asyncio.sleep(1)\n"
+            "    finally:\n        await asyncio.sleep(1)"
+        ),
+        (
+            f"async def host():\n    {SLEEP}\n    try:\n        await asyncio.sleep(1)\n"
+            "    finally:\n        await asyncio.sleep(1)"
+        ),
     ),
     "catches-group-cancellation": (
-        f"{FAILING}async def host():\n    {WORK}\n    try:\n        await asyncio.sleep(1)\n"
-        "    except BaseException:\n        pass",
-        f"{FAILING}async def host():\n    {WORK}\n    try:\n        await asyncio.sleep(1)\n"
-        "    except Exception:\n        pass",
+        (
+            f"{FAILING}async def host():\n    {WORK}\n    try:\n        await asyncio.sleep(1)\n"
+            "    except BaseException:\n        pass"
+        ),
+        (
+            f"{FAILING}async def host():\n    {WORK}\n    try:\n        await asyncio.sleep(1)\n"
+            "    except Exception:\n        pass"
+        ),
     ),
     "unresolved-callee": (
         f"from library import fetch\n{FAILING}async def host():\n    {WORK}\n    await fetch()",
@@ -913,8 +986,10 @@ REGIONS: dict[str, tuple[str, str]] = {
         f"def start(loop):\n    loop.set_exception_handler(None)\nasync def host():\n    {SLEEP}",
     ),
     "cancels-all-tasks": (
-        "def stop():\n    for task in asyncio.all_tasks():\n        task.cancel()\n"
-        f"async def host():\n    {SLEEP}\n    stop()",
+        (
+            "def stop():\n    for task in asyncio.all_tasks():\n        task.cancel()\n"
+            f"async def host():\n    {SLEEP}\n    stop()"
+        ),
         f"def stop():\n    for task in asyncio.all_tasks():\n        task.cancel()\nasync def host():\n    {SLEEP}",
     ),
 }
@@ -977,7 +1052,7 @@ def hazards_in(path: Path) -> list[str]:
 
 
 def test_every_hazard_is_explained_and_no_other() -> None:
-    (package,) = leaklint.fixing.__path__
+    (package,) = leaklint.__path__
     modules = [path for path in sorted(Path(package).rglob("*.py")) if path != Path(hazards.__file__)]
     assert {name for path in modules for name in hazards_in(path)} - set(EXPLAINED) == set()
     texts = "".join(path.read_text(encoding="utf-8") for path in modules)

@@ -184,7 +184,7 @@ def test_encodings_stay() -> None:
 
 
 def test_what_an_encoding_cannot_say_is_refused() -> None:
-    source = "# -*- coding: ascii -*-\ndef f():\n    g()\n".encode()
+    source = b"# -*- coding: ascii -*-\ndef f():\n    g()\n"
     with pytest.raises(CannotRewriteError):
         rewrite(source, [Substitute(Span(3, 5, 3, 8), ("h('ö')",))], module="m")
 
@@ -345,20 +345,15 @@ def test_a_place_that_is_not_there_is_refused(place: Span) -> None:
     "source",
     [
         "x = " + "a and " * 20_000 + "a\n",
-        "x = " + "-" * 2_000 + "a\n",
+        "x = " + "-" * 900 + "a\n",
         "x = " + "[" * 180 + "]" * 180 + "\n",
-        "x = a" + ".b" * 1_500 + "\n",
-        "".join(f"{' ' * depth}if x:\n" for depth in range(95)) + " " * 95 + "pass\n",
+        "x = a" + ".b" * 900 + "\n",
     ],
-    ids=["operands", "signs", "lists", "attributes", "blocks"],
+    ids=["operands", "signs", "lists", "attributes"],
 )
-def test_what_is_nested_too_deeply_is_refused_or_left(source: str) -> None:
-    try:
-        got = edited(source)
-    except CannotRewriteError as error:
-        assert str(error) == "the file is nested too deeply"
-    else:
-        assert got == source
+def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
+    with pytest.raises(CannotRewriteError, match="nested too deeply"):
+        edited(source)
 
 
 # -- imports -------------------------------------------------------------------------------------------------------
@@ -383,14 +378,12 @@ def test_what_is_nested_too_deeply_is_refused_or_left(source: str) -> None:
             '"""Doc."""\nfrom __future__ import annotations\n\nimport anyio\n\nx = 1\n',
         ),
         (
-            "from __future__ import annotations\n\nimport asyncio\nimport sys\n\nimport attrs\nimport zope\n\nfrom . import x\n",
-            "from __future__ import annotations\n\nimport asyncio\nimport sys\n\nimport anyio\nimport attrs\nimport zope\n\n"
-            "from . import x\n",
+            "import asyncio\nimport sys\n\nimport attrs\nimport zope\n\nfrom . import x\n",
+            "import asyncio\nimport sys\n\nimport anyio\nimport attrs\nimport zope\n\nfrom . import x\n",
         ),
         (
-            "import asyncio\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import anyio\n\nx = 1\n",
-            "import asyncio\nfrom typing import TYPE_CHECKING\n\nimport anyio\n\nif TYPE_CHECKING:\n    import anyio\n\n"
-            "x = 1\n",
+            "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import anyio\n\nx = 1\n",
+            "from typing import TYPE_CHECKING\n\nimport anyio\n\nif TYPE_CHECKING:\n    import anyio\n\nx = 1\n",
         ),
         (
             "try:\n    import uvloop\nexcept ImportError:\n    uvloop = None\n\nx = 1\n",

@@ -59,6 +59,7 @@ def test_codes_names_levels_and_defaults() -> None:
         ("LK303", "task-group-used-after-exit", "error", True),
         ("LK304", "native-task-in-anyio", "warning", True),
         ("LK305", "swallowed-cancellation", "warning", True),
+        ("LK306", "removed-anyio-api", "error", True),
     ]
 
 

@@ -262,7 +262,7 @@ _METHODS = {row.path.rpartition(".")[2] for row in ROWS if row.form in (Form.MET
 _COMMON = frozenset({"Stream", "Queue", "finalize", "close", "clear"})
 _WORDS = re.compile(
     rb"\b(?:%s)\b|await[ \t(]+[\w.\[\]]+\.(?:%s)\(|\.(?:clear|close)\(\)|async with [^\n]*(?:_after|signal_receiver)\("
-    rb"|\b(?:bind_host|bind_port|autostart_tls|curio|target_host|finalize|Queue)\b"
+    rb"|from_thread|\b(?:bind_host|bind_port|autostart_tls|curio|target_host|finalize|Queue)\b"
     % (
         b"|".join(sorted(name.encode() for name in _NAMES - _COMMON)),
         b"|".join(sorted(name.encode() for name in _METHODS)),

@@ -9,7 +9,7 @@ from leaklint.fixing.remedies import REMEDIES, Remedy
 from leaklint.fixing.study import Finding, Study, Subject
 from leaklint.model.diagnostic import Checked, Diagnostic
 from leaklint.model.fate import Task, Unclosed
-from leaklint.model.fix import Applicability, Environment, Fix, Hazard, Proposal
+from leaklint.model.fix import Environment, Fix, Hazard, Proposal
 from leaklint.rules import find_rule
 
 _LEFT_TO_YOU = {
@@ -48,7 +48,7 @@ def _proposal(diagnostic: Diagnostic, study: Study | None) -> Proposal:
                 fixes.append(answer)
             else:
                 reasons += [reason for reason in answer if reason not in reasons]
-    fixes.sort(key=lambda fix: fix.applicability is Applicability.UNSAFE)
+    fixes.sort(key=lambda fix: len({hazard.name for hazard in fix.hazards}))
     return Proposal(diagnostic, tuple(fixes), tuple(reasons) if reasons or fixes else (_no_remedy(diagnostic),))
 
 

@@ -152,7 +152,7 @@ class Proposal:
 
     finding: Diagnostic
     fixes: tuple[Fix, ...] = ()
-    """The best first: safe ones before unsafe ones."""
+    """The best first: safe ones, then those with few kinds of hazards."""
     reasons: tuple[Hazard, ...] = ()
     """Why there is none, or why each way that was tried and is not among `fixes` cannot be gone."""
 

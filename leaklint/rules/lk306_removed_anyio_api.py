@@ -107,7 +107,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
             name=NAME,
             level=LEVEL,
             message=_message(misuse, Form(form), row),
-            label="gone" if Form(form) in (Form.NAME, Form.METHOD) else "used so here",
+            label="gone" if Form(form) in (Form.NAME, Form.METHOD) else "fails with AnyIO 4",
             advice=_advice(misuse, Form(form), row),
         )
 

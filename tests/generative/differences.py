@@ -6,13 +6,14 @@ Three things a fix is for, and they are no differences:
 - I2: when a task fails, its siblings are cancelled, and the error reaches the function, in a group.
 - I3: nothing is left running.
 
-Everything that a run may do by these is one of the predicates below. Where no task fails, nothing is raised and nobody is
-cancelled from outside, none of them holds but the first half of I1: what is told, when, and what is returned is the same.
+Everything that a run may do by these is one of the predicates below. Where no task fails, nothing is raised and nobody
+is cancelled, none of them holds but I1: what is told, when, and what is returned is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 
@@ -63,7 +64,7 @@ class Difference:
         return f"{self.kind.value}: {self.text}"
 
 
-Alone = Mapping[str, Set[tuple[str, ...]]]
+Alone = Mapping[str, AbstractSet[tuple[str, ...]]]
 """By who tells it: all that may be told by a task that runs by itself, or that asyncio cancels at some moment."""
 
 
@@ -209,9 +210,9 @@ class Comparison:
         if self._is_calm:
             return self._of_calm_course(who)
         before = self._first_disturbance()
-        if self.is_timed and who not in CALLERS:
-            if self.original.told(who, until=before) != self.rewritten.told(who, until=before):
-                return Difference(Kind.COURSE, f"{who} does {_listed(old)}, now {_listed(new)}, before anything fails")
+        earlier = [each.told(who, until=before) for each in (self.original, self.rewritten)]
+        if self.is_timed and who not in CALLERS and earlier[0] != earlier[1]:
+            return Difference(Kind.COURSE, f"{who} does {_listed(old)}, now {_listed(new)}, before anything fails")
         if _is_cut(old, new) and who not in self.rewritten.caught_closing:
             return Difference(Kind.CUT, f"{who} does {_listed(old)}, now {_listed(new)}")
         if who in self.alone:
@@ -234,8 +235,8 @@ class Comparison:
                 f"{who} does {_listed(self.original.told(who))}, now {_listed(self.rewritten.told(who))}",
             )
         if self.is_timed and who not in CALLERS and old != new:
-            moved = next(f"{one.text} at {one.time} s, now {two.time} s" for one, two in zip(old, new, strict=True)
-                         if one != two)  # fmt: skip
+            one, two = next((one, two) for one, two in zip(old, new, strict=True) if one != two)
+            moved = f"{one.text} at {one.time} s, now {two.time} s"
             return Difference(Kind.LATE, f"{who}: {moved}")
         return None
 

@@ -1,8 +1,8 @@
 """The strategy that draws programs to be mended: functions that run as tasks, a `host` that spawns them, a `main`.
 
-Each task has a name, which is its first argument and by which it tells what it does. Every time is a whole number of
-seconds, but for those of the host: it meets no task by chance. Most programs are plain, for these are to be mended; the others have the one or other thing in them that makes
-mending dangerous (`docs/fix.md` lists them).
+Each task has a name, which is its first argument and by which it tells what it does. Tasks take whole numbers of
+seconds, the host takes fractions, so that it meets no task by chance. Most programs are plain, for these are to be
+mended; the others have the one or other thing in them that makes mending dangerous.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -234,7 +235,8 @@ class _Draft:
             unawaited_gather=1, cancel=3, cancel_join=1, wait=2, limited=2, shield=2, asked=2, queried=1, early=3,
             first=2, handler_inside=2, branch=2,
         )  # fmt: skip
-        return getattr(self, f"_{kind}")()
+        draw_it: Callable[[], Block] = getattr(self, f"_{kind}")
+        return draw_it()
 
     def spawn(self, name: str = "") -> str:
         spawn = f"asyncio.{self.one_of(create_task=12, ensure_future=1)}({self.child()})"
@@ -446,7 +448,8 @@ class _Draft:
     def callers(self) -> Block:
         """`main`, and sometimes another function between it and the host."""
         given = "again" if "again" in self.repeated else ""
-        called, functions = "host", ()
+        called = "host"
+        functions: Block = ()
         if self.often(1, 4):
             inner = lines(f"value = await host({given})")
             if self.often(1, 2):

@@ -11,7 +11,6 @@ from importlib.metadata import version
 
 from generative.differences import Alone, Comparison, Difference
 from generative.running import NOT_INTERRUPTED, Interruption, Trace, run
-
 from leaklint.engine import Input
 from leaklint.fixing import Choose, Fixed, fix_program
 from leaklint.model.diagnostic import Checked
@@ -24,6 +23,8 @@ MOMENTS = (0.03125, 1.03125, 2.03125, 3.03125)
 """When a program is interrupted, in seconds: when it waits."""
 TURNS = range(1, 9)
 """And in which turns of the loop."""
+MOST_TURNS = 60
+"""The turns of the original in which it is interrupted, too."""
 
 
 def safe(proposal: Proposal) -> Fix | None:
@@ -114,7 +115,7 @@ class _Interrupted:
 
     @cached_property
     def _by_turn(self) -> list[Trace]:
-        runs = [run(self.source, Interruption(turn=turn)) for turn in range(1, self.calm.turns + 1)]
+        runs = [run(self.source, Interruption(turn=turn)) for turn in range(1, min(self.calm.turns, MOST_TURNS) + 1)]
         return [each for each in runs if each.interrupted is not None]
 
 

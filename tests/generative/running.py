@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-import sys
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-if sys.version_info < (3, 11):
-    from exceptiongroup import BaseExceptionGroup
-
 PROGRAM = "<program>"
-LONGEST = 500.0
+LONGEST = 60.0
 """When `main` is given up, in seconds of the program."""
 MOST_TURNS = 3000
 """How often the loop may go round: what goes round more often makes no progress."""
@@ -231,7 +227,7 @@ class _Run:
         found = []
         for time, task in self._ended:
             if task is not self._main and not task.cancelled():
-                retrieved = not task._log_traceback  # type: ignore[attr-defined]
+                retrieved = not vars(asyncio.Task)["_log_traceback"].__get__(task)
                 error = task.exception()
                 if error is not None:
                     found += [Failure(time, each, retrieved) for each in _leaves(error)]
@@ -289,10 +285,9 @@ def _ending(task: asyncio.Task[object]) -> Ending:
     try:
         return Ending("returns", described(task.result()))
     except asyncio.CancelledError as error:
-        return Ending("is cancelled", *map(str, error.args[:1]))
+        return Ending("is cancelled", " ".join(map(str, error.args)))
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is what the caller sees
-        grouped = isinstance(error, BaseExceptionGroup)
-        return Ending("raises", errors=tuple(dict.fromkeys(_leaves(error))), grouped=grouped)
+        return Ending("raises", errors=tuple(dict.fromkeys(_leaves(error))), grouped=hasattr(error, "exceptions"))
 
 
 def _leaves(error: BaseException) -> list[str]:
@@ -303,9 +298,9 @@ def _leaves(error: BaseException) -> list[str]:
 
 
 def _flat(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _flat(each)]
-    return [error]
+    # before Python 3.11, groups are those of a library
+    inner: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return [leaf for each in inner for leaf in _flat(each)] if inner else [error]
 
 
 def _described(error: BaseException, *, grouped: bool) -> str:

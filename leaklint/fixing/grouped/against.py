@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from leaklint.analysis.cancellation.catching import catches_of
+from leaklint.analysis.cancellation.suspending import Suspending
 from leaklint.analysis.kinds import last_name, path_of
+from leaklint.analysis.resolve import resolved
 from leaklint.catalog import Role
 from leaklint.fixing.grouped.bundles import Bundle
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region
 from leaklint.fixing.grouped.variables import Kind, Use, Variable, hushed_types, is_quiet
-from leaklint.fixing.hazards.children import may_end_by_cancellation, may_not_end, may_outlive_cancellation
+from leaklint.fixing.hazards.children import (
+    may_end_by_cancellation,
+    may_not_end,
+    may_outlive_cancellation,
+    name_of,
+    place,
+)
 from leaklint.fixing.hazards.contexts import looks_at
 from leaklint.fixing.hazards.handlers import handlers_around_joins, handlers_that_miss
+from leaklint.fixing.hazards.points import functions_of
 from leaklint.fixing.hazards.raising import NONE, errors_of
 from leaklint.fixing.hazards.regions import unsuitable
 from leaklint.fixing.study import Study, path_to
 from leaklint.model import code
 from leaklint.model.fate import PathKind
 from leaklint.model.fix import Hazard
-from leaklint.model.walk import text
+from leaklint.model.walk import text, walk
 
 _NEW_IN_A_GROUP = frozenset({"native-cancel", "task-factory"})
 """What `unsuitable` finds of statements that are in a group as it is, and that matters for the tasks alone."""
+_DEEPEST = 4
+"""Callers are looked at through so many calls."""
 _EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 _REACHED = frozenset({PathKind.EARLY_EXIT, PathKind.TIMEOUT, PathKind.PARTIAL_WAIT})
 """The ways out on which no error ends the function, so that the group waits for the task and does not cancel it."""
@@ -40,6 +52,7 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
     asks = [may_end_by_cancellation, may_outlive_cancellation]
     if _waits_anew(bundles, region, study):
         asks.insert(0, may_not_end)
+        found += _limits(function, function, study, 0)
     found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
     found += handlers_that_miss(region.inside, children, function, study)
     found += handlers_around_joins(_joins(bundles, region), region.inside, children, function, study)
@@ -55,6 +68,32 @@ def _waits_anew(bundles: Sequence[Bundle], region: Region, study: Study) -> bool
     calls = {spawn.call.span for bundle in bundles for spawn in bundle.spawns}
     tasks = [task for task in study.studied.findings.tasks if task.span in calls]
     return not region.is_joined or any(not _REACHED.isdisjoint(task.paths) for task in tasks)
+
+
+def _limits(called: code.Function, function: code.Function, study: Study, depth: int) -> Iterator[Hazard]:
+    """`time-limit`: a caller gives a function, which takes longer in a group, so much time and no more."""
+    kinds = study.kinds
+    for caller in study.program.mentioning(called.name, called.qualname) if depth < _DEEPEST else ():
+        for call in walk(caller.body, code.Call):
+            if last_name(call.func) != called.name or resolved(call.func, caller, kinds) is not called:
+                continue
+            around = [item.context for step in path_to(call.span, caller.body) for item in _items(step.statement)]
+            waits = (outer for outer in walk(caller.body, code.Call) if any(arg is call for arg in outer.args))
+            for limit in (*around, *waits):
+                if kinds.role_of(path_of(limit)) in (Role.WAIT_FOR, Role.TIMEOUT, Role.MOVE_ON):
+                    at = place(_span(limit), caller, function.name, function, study)
+                    yield Hazard("time-limit", f"`{last_name(limit)}`{at} limits the time that `{function.name}` takes")
+                    return
+            yield from _limits(caller, function, study, depth + 1)
+
+
+def _items(statement: code.Stmt) -> tuple[code.Item, ...]:
+    return statement.items if isinstance(statement, code.With) else ()
+
+
+def _span(expr: code.Expr) -> code.Span:
+    assert not isinstance(expr, code.Starred)
+    return expr.span
 
 
 def _joins(bundles: Sequence[Bundle], region: Region) -> list[code.Await]:
@@ -122,8 +161,26 @@ def _of_uses(bundle: Bundle, calls: Calls, study: Study) -> Iterator[Hazard]:
             used = not _is_statement(use, bundle.function)
             message = f"line {_line(use)} takes errors for results, which the group would raise"
             yield Hazard("errors-are-results", message, blocks=used)
+    if not cancels:
+        yield from _kept_from_host(bundle, study)
     if not calls.is_native:
         yield from _of_handles(bundle, cancels)
+
+
+def _kept_from_host(bundle: Bundle, study: Study) -> Iterator[Hazard]:
+    """`swallows-cancellation`: who is cancelled in an await of a task of asyncio cancels that task instead; if the task
+    catches it and ends, the function goes on, which it does not in a group.
+    """
+    if not bundle.uses_by(Kind.AWAITED, Kind.GATHERED):
+        return
+    host = bundle.function
+    for coroutine in bundle.coroutines:
+        for function in functions_of(coroutine, host, study):
+            for catch in catches_of(Suspending(function, study.kinds)):
+                if not (catch.body and isinstance(catch.body[-1], code.Raise)):
+                    at = place(catch.span, function, name_of(coroutine), host, study)
+                    said = f"`{catch.written}`{at} would not keep a cancellation from `{host.name}` any more"
+                    yield Hazard("swallows-cancellation", said)
 
 
 def _of_handles(bundle: Bundle, cancels: Sequence[Use]) -> Iterator[Hazard]:

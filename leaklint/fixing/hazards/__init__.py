@@ -88,5 +88,38 @@ EXPLAINED: Mapping[str, str] = {
     "outlasts-cancellation": "When the function is cancelled, it stays until the task has ended.",
     "limit-would-not-hold": "A time limit lets the function go on without the task; to wait for that would undo it.",
     "waits-for-other-loop": "The function waits until another event loop has done the work.",
+    # -- handles in a group
+    "handle-lacks": "The handle is used in a way that a `TaskHandle` has no counterpart for.",
+    "handle-differs": "What is asked of the handle has a counterpart that answers a little differently.",
+    "errors-are-results": "What a task raises was given back as a result; a group raises it.",
+    "cancellation-is-caught": (
+        "Who awaits a cancelled task catches the `CancelledError`; the handle of a group raises another error."
+    ),
+    "spawned-elsewhere": "What starts the task is a function of its own, out of reach of a group here.",
+    "suppressed-finding": "A comment asks that the finding, or another one of the same spawn, is left alone.",
+    # -- cancellations
+    "unclear-intent": "Nothing tells whether the cancellation is caught on purpose.",
+    "needless-handler": "The handler does nothing but forget the cancellation: it is for you to take out.",
+    "cancellation-ends-it": "The function ends when it is cancelled, and what it did after that is not done any more.",
+    # -- services
+    "lives-between-methods": (
+        "The task outlives the method that starts it; a group must be left by the task that has entered it, and who "
+        "calls the methods need not be one task."
+    ),
+    "no-plain-service": "The class starts and ends its task in a way that is not plain to see.",
+    "entered-otherwise": "Objects of the class are used without `async with`, too.",
+    "body-error-grouped": "What the body of the `async with` raises arrives in an `ExceptionGroup`.",
+    "failure-cancels-owner": "A task that fails cancels the body of the `async with`.",
+    "needs-anyio": "What this is written with is in AnyIO alone, or in newer releases of it.",
+    # -- old spellings
+    "single-error-grouped": "AnyIO 4 puts a single error in an `ExceptionGroup`, too.",
+    "other-result": "The call of today gives something else than the old one did.",
+    "guessed-class": "Only the name of an attribute tells what the object is.",
+    # -- every fix
+    "left-alone": "The file is not to be written: it is outside of the project, or read-only, or has changed.",
+    "no-remedy": "There is no rewrite for this finding.",
+    "does-not-hold": "The fix was tried: the finding was still there, or something new was found.",
+    "cannot-rewrite": "The file cannot be rewritten without changing more than the fix.",
+    "internal-fault": "A fault of leaklint itself, which is worth a report.",
 }
 """What each hazard means, a sentence each, by name."""

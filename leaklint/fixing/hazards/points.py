@@ -12,8 +12,9 @@ from leaklint.analysis.cancellation.catching import catches_cancellation
 from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.program import Program
 from leaklint.catalog import GROUP_SPAWNS, Role
-from leaklint.fixing.hazards.awaiting import Entered, Entry, Sort, entered, meaning, once_bound
+from leaklint.fixing.hazards.awaiting import Entered, Entry, Sort, entered, meaning
 from leaklint.fixing.hazards.callees import targets
+from leaklint.fixing.hazards.current import given_away, is_itself
 from leaklint.fixing.hazards.loops import endless_iteration, endless_loop, waits
 from leaklint.fixing.study import Study
 from leaklint.model import code
@@ -197,6 +198,8 @@ class _Tracing:
         self.seen.add(key)
         self.functions.setdefault(function.qualname, function)
         self.stack.append(function.qualname)
+        for call in given_away(function):
+            self._add(Does.CANCELLED, "others can get at its task", call.span, replace(around, function=function))
         cleanup = self._cleanup(function, body, function.name) if function.name == "__aexit__" else None
         self.block(body, _Around(function, around.limited, shielded, around.caught, None if shielded else cleanup))
         self.stack.pop()
@@ -291,14 +294,16 @@ class _Tracing:
                 catches = suppresses and isinstance(context, code.Call) and catches_cancellation(context.args)
                 return replace(around, caught=around.caught or catches)
             case Entry.SCOPE:
-                return replace(
-                    around, limited=around.limited or found.limits, shielded=around.shielded or found.shields
-                )
+                # what is shielded does not end with a time limit around the shield
+                limited = found.limits or (around.limited and not found.shields)
+                return replace(around, limited=limited, shielded=around.shielded or found.shields)
             case Entry.GROUP:
                 if item.target is not None and _is_passed_on(item.target, statement.body):
                     self._add(Does.STAYS, f"others may spawn into `{text(item.target)}`", span, around)
-            case Entry.LOCK if not self._is_freed(item.context, around.function):
-                self._add(Does.STAYS, f"it waits for `{found.said}`", span, around)
+            case Entry.LOCK:
+                freed = self._is_freed(item.context, around.function)
+                said = found.said if freed else f"it waits for `{found.said}`"
+                self._add(Does.SUSPENDS if freed else Does.STAYS, said, span, around)
             case Entry.UNKNOWN:
                 self._add(Does.UNKNOWN, found.said, span, around)
             case Entry.RUNS:
@@ -354,7 +359,7 @@ class _Tracing:
         if not isinstance(call.func, code.Attribute):
             return
         kinds, receiver = self.study.kinds, call.func.value
-        if call.func.attr == "cancel" and _is_itself(receiver, around.function, self.study):
+        if call.func.attr == "cancel" and is_itself(receiver, around.function, self.study):
             self._add(Does.CANCELLED, "it cancels itself", call.span, around)
         is_spawn = call.func.attr in GROUP_SPAWNS and bool(call.args)
         if is_spawn and kinds.role_of_kind(kinds.of(receiver, around.function)) is Role.GROUP:
@@ -372,12 +377,6 @@ _CANCELLED = ("asyncio.CancelledError", "asyncio.exceptions.CancelledError")
 
 def _named(expr: Expr) -> str:
     return text(expr.func) if isinstance(expr, code.Call) else text(expr)
-
-
-def _is_itself(receiver: Expr, function: code.Function, study: Study) -> bool:
-    """Whether an expression is the task that runs it."""
-    made = once_bound(receiver.id, function, study) if isinstance(receiver, code.Name) else receiver
-    return made is not None and path_of(made) == "asyncio.current_task"
 
 
 def _is_passed_on(target: Expr, body: Block) -> bool:

@@ -29,6 +29,9 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
     if not isinstance(misuse, Misuse) or function is None:
         return ()
     handler = next((each for each in _handlers(function) if each.span[:2] == misuse.span[:2]), None)
+    if handler is not None and _forgets(handler):
+        message = f"`{misuse.source}` does nothing but forget the cancellation: take it out"
+        return (Hazard("needless-handler", message, blocks=True),)
     edit = _edit(handler, study) if handler is not None else None
     if edit is None:
         message = f"what `{misuse.source}` is for, if it is to let a cancellation through, is not plain"
@@ -45,6 +48,12 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
 
 def _handlers(function: code.Function) -> Iterator[code.Handler]:
     return (handler for statement in walk(function.body, code.Try) for handler in statement.handlers)
+
+
+def _forgets(handler: code.Handler) -> bool:
+    """Whether a handler for cancellations alone has nothing to do."""
+    is_idle = all(isinstance(each, code.Break | code.Continue | code.Return) for each in handler.body)
+    return is_idle and [last_name(each) for each in handler.types] == ["CancelledError"]
 
 
 def _edit(handler: code.Handler, study: Study) -> Edit | None:

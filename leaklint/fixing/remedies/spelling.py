@@ -31,6 +31,7 @@ NAME = "upgrade"
 CODES = frozenset({"LK306"})
 
 _GROUPED = "AnyIO 4 raises an `ExceptionGroup` even if a single child fails, AnyIO 3 raised the error itself"
+_HELD = "only the task that holds a lock can release it, as since AnyIO 3"
 _EXCEPTIONS = "anyio.exceptions"
 _CUT = "cleanup-is-cut"
 _ERROR_GROUP = "builtins.BaseExceptionGroup"
@@ -76,8 +77,9 @@ def _renamed(use: Use, new: str) -> Answer:
     node = use.node
     assert isinstance(node, code.Global)
     title = f"write `{spelled}`"
+    notes = (_HELD,) if new == "anyio.Lock" and _from_before(3, use) else ()
     if use.call is None:
-        return _fix(use, title, Replace(node.span, spelled), *edits)
+        return _fix(use, title, Replace(node.span, spelled), *edits, notes=notes)
     names = RENAMED_ARGUMENTS.get(use.row.path, {})
     arguments = [(each, names[each.name]) for each in use.call.keywords if each.name in names]
     changed = [_argument(each, name, use) for each, name in arguments if each.name is not None]
@@ -89,7 +91,7 @@ def _renamed(use: Use, new: str) -> Answer:
         return _fix(use, title, Replace(use.call.span, whole), *entering, *edits)
     if entering and isinstance(entering[0], Replace):
         return _fix(use, title, _within(entering[0], node, spelled, use), *edits)
-    return _fix(use, title, Replace(node.span, spelled), *entering, *edits)
+    return _fix(use, title, Replace(node.span, spelled), *entering, *edits, notes=notes)
 
 
 def _within(outer: Replace, node: code.Global, spelled: str, use: Use) -> Replace:
@@ -278,11 +280,16 @@ def _handlers(child: code.Call, use: Use) -> tuple[Hazard, ...]:
 
 def _cut(child: code.Call, use: Use) -> tuple[Hazard, ...]:
     """`cleanup-is-cut`: what the child awaits in its cleanup, which AnyIO cancels since 3.0 and did not before."""
-    floor = use.study.environment.anyio
-    if floor is not None and floor >= (3,):
+    if not _from_before(3, use):
         return ()
     found = may_be_cut(child, use.function, use.study)
     return tuple(each._replace(message=f"{each.message} (not before AnyIO 3)") for each in found if each.name == _CUT)
+
+
+def _from_before(release: int, use: Use) -> bool:
+    """Whether the program may be one for an AnyIO before a release."""
+    floor = use.study.environment.anyio
+    return floor is None or floor < (release,)
 
 
 def _assigned(use: Use) -> Answer:

@@ -17,8 +17,8 @@ __all__ = ["CannotRewriteError", "rewrite"]
 
 
 MOST_OPERANDS = 500
-"""libcst nests what stands between `and` and `or`: 8,000 operands end the process on a stack of 8 MiB. So do 1,500 brackets,
-but these are more than Python itself takes."""
+"""libcst nests what stands between `and` and `or`: 8,000 operands end the process on a stack of 8 MiB. So do 1,500
+brackets, but these are more than Python itself takes."""
 
 
 def rewrite(data: bytes, edits: Sequence[Edit], *, module: str) -> bytes:

@@ -96,12 +96,22 @@ def _among(names: list[libcst.ImportAlias], new: libcst.ImportAlias) -> list[lib
     """Names with a new one: in its place if they are sorted, else at the end."""
     keys = [_sorting(each) for each in names]
     at = sum(key < _sorting(new) for key in keys) if keys == sorted(keys) else len(names)
+    between = _bare_comma(names[0]) if len(names) > 1 else libcst.MaybeSentinel.DEFAULT
     if at < len(names):
-        between = names[0].comma if len(names) > 1 else libcst.MaybeSentinel.DEFAULT
         return [*names[:at], new.with_changes(comma=between), *names[at:]]
     *others, last = names
-    between = others[0].comma if others else libcst.MaybeSentinel.DEFAULT
-    return [*others, last.with_changes(comma=between), new.with_changes(comma=last.comma)]
+    if isinstance(last.comma, libcst.Comma):
+        return [*others, last, new.with_changes(comma=_bare_comma(last))]
+    return [*others, last.with_changes(comma=between), new]
+
+
+def _bare_comma(alias: libcst.ImportAlias) -> libcst.Comma | libcst.MaybeSentinel:
+    """The comma after a name, without the comments there."""
+    comma = alias.comma
+    if isinstance(comma, libcst.Comma) and isinstance(comma.whitespace_after, libcst.ParenthesizedWhitespace):
+        line = comma.whitespace_after.first_line.with_changes(comment=None, whitespace=libcst.SimpleWhitespace(""))
+        return comma.with_changes(whitespace_after=comma.whitespace_after.with_changes(first_line=line, empty_lines=[]))
+    return comma
 
 
 def _sorting(alias: libcst.ImportAlias) -> tuple[int, str]:
