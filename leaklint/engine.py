@@ -64,11 +64,14 @@ def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
     return examine(inputs).outcomes
 
 
-def examine(inputs: Sequence[Input]) -> Examination:
-    """Check a program as `check_program` does, and keep what the verdicts are drawn from. Never raises."""
+def examine(inputs: Sequence[Input], *, whole: bool = False) -> Examination:
+    """Check a program as `check_program` does, and keep what the verdicts are drawn from. Never raises.
+
+    With `whole`, also the files are read that matter for no task: what calls the functions of the others.
+    """
     try:
         catalog = next((each.settings.catalog for each in inputs if each.settings is not None), BASE)
-        reading = read_program([_text(each) for each in inputs], catalog)
+        reading = read_program([_text(each) for each in inputs], catalog, whole=whole)
         analysis = Analysis(reading.facts, catalog)
     except Exception as error:
         return Examination(tuple(failed(each.path, error) for each in inputs if each.settings is not None), {})

@@ -65,9 +65,14 @@ def too_deep(path: str) -> Unparsable:
     return Unparsable(path, Span(1, 1, 1, 1), "nested too deeply to be analysed")
 
 
-def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
-    """Read what matters of a program. Never raises for what is in a file: that is one of the `faults`."""
+def read_program(texts: Sequence[Text], catalog: Catalog = BASE, *, whole: bool = False) -> Reading:
+    """Read what matters of a program, or, with `whole`, all of it. Never raises for what is in a file: that is one of
+    the `faults`.
+    """
     reader = _Reader(texts, catalog)
+    if whole:
+        reader.read_all(texts)
+        return Reading(link(reader.by_module, reader.names), (), reader.faults)
     # what is used in a way that is gone may be made in any file that uses AnyIO
     has_removed = any(mentions_removed(text.data) for text in texts)
     reader.read_all(
@@ -76,7 +81,6 @@ def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
     for _ in range(_MOST_ROUNDS):
         if not reader.expand():
             break
-    facts = sorted(reader.facts, key=lambda each: each.module)
     aside = []
     for text in texts:
         if text.is_named and text.path not in reader.done:
@@ -86,7 +90,7 @@ def read_program(texts: Sequence[Text], catalog: Catalog = BASE) -> Reading:
                 aside.append(known)
             elif isinstance(known, Unparsable | Failed):
                 reader.faults[text.path] = known
-    return Reading(link(facts, reader.names), tuple(aside), reader.faults)
+    return Reading(link(reader.by_module, reader.names), tuple(aside), reader.faults)
 
 
 _Needles = dict[str, dict[bytes, list[list[bytes]]]]
@@ -107,6 +111,11 @@ class _Reader:
         self._trees: dict[str, set[str]] = {}
         """By path, the top-level packages that a file can know of."""
         self._expansion = Expansion(self.names, catalog)
+
+    @property
+    def by_module(self) -> list[ModuleFacts]:
+        """What was read whole, by module."""
+        return sorted(self.facts, key=lambda each: each.module)
 
     def read_all(self, texts: Iterable[Text]) -> None:
         """Read files whole."""

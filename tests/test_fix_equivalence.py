@@ -7,6 +7,7 @@ measured on AnyIO 4.16, or one of the changes that every fix is for (no differen
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ from generative.differences import Kind
 from generative.hosts import Program, programs
 from generative.mending import Pair, best, mended, pair, safe
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from leaklint.fixing import Fixed
+from leaklint.model.fix import Target
 
 PRELUDE = """\
 import asyncio
@@ -399,7 +403,7 @@ async def main():
         (),
         (Kind.ERROR,),
     ),
-    # -- what is returned
+    # -- results
     "a tuple for a list": Case(
         'return await asyncio.gather(fetch("a", 1), fetch("b", 2))',
         """
@@ -626,6 +630,13 @@ def generative(examples: int, *, fresh: bool = False) -> settings:
 
 
 NORMAL, NIGHTLY = generative(200), generative(2000, fresh=True)
+
+
+def targets() -> SearchStrategy[Target]:
+    """The libraries whose groups this Python has, AnyIO more often."""
+    return st.sampled_from([Target.ANYIO, Target.ANYIO, *([Target.ASYNCIO] if sys.version_info >= (3, 11) else [])])
+
+
 ERRORS = {Kind.ERROR, Kind.COURSE, Kind.RESULT}
 CUTS = {Kind.CUT, Kind.COURSE}
 CANCELLATIONS = {Kind.CANCELLATION, *ERRORS}
@@ -641,9 +652,9 @@ COMES_TRUE = {
     "handle-differs": ERRORS,
     "handler-stops-matching": ERRORS,
     "host-cleanup-is-cut": CUTS,
-    "may-never-end": {Kind.HANGS, Kind.COURSE},
+    "may-never-end": {Kind.HANGS, Kind.LEFT, Kind.COURSE},
     "native-cancel": {Kind.EARLY, *CANCELLATIONS},
-    "outlasts-cancellation": {Kind.HANGS, Kind.LATE, *ERRORS},
+    "outlasts-cancellation": {Kind.HANGS, Kind.LEFT, Kind.LATE, *ERRORS},
     "outlasts-time-limit": {Kind.CUT, *CANCELLATIONS},
     "raise-inside": ERRORS,
     "resource-order": {Kind.LATE, Kind.COURSE},
@@ -661,9 +672,9 @@ def safe_fixes_change_nothing_else(options: settings) -> None:
     count: Counter[str] = Counter()
 
     @options
-    @given(programs())
-    def check(program: Program) -> None:
-        both = pair_of(program, mended(program.source, safe))
+    @given(programs(), targets())
+    def check(program: Program, target: Target) -> None:
+        both = pair_of(program, mended(program.source, safe, target))
         count.update(["drawn", *(["mended"] if both else [])])
         if both:
             found = [*both.mismatches()]
@@ -687,9 +698,9 @@ def unsafe_fixes_change_what_they_state(options: settings) -> None:
     count: Counter[str] = Counter()
 
     @options
-    @given(programs())
-    def check(program: Program) -> None:
-        fixed = mended(program.source, best)
+    @given(programs(), targets())
+    def check(program: Program, target: Target) -> None:
+        fixed = mended(program.source, best, target)
         both = pair_of(program, fixed)
         stated = {hazard.name for each in fixed.rewritten for _, fix in each.applied for hazard in fix.hazards}
         if both is None or not stated:

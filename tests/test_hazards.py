@@ -382,7 +382,7 @@ def test_async_for_may_never_end_and_is_not_known() -> None:
     found = child_hazards(may_not_end, "async def child():\n    async for each in feed():\n        print(each)\n")
     assert found == (
         Hazard("may-never-end", "`child` may never end: `async for` over `feed` on line 9"),
-        Hazard("unresolved-callee", "what `feed` does is not known: awaited on line 9"),
+        Hazard("unresolved-callee", "what `feed` does is not known: awaited on line 9 of `child`"),
     )
 
 

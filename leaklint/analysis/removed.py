@@ -22,7 +22,8 @@ LIKELY = "likely"
 _SCOPES = ("anyio.CancelScope", "anyio.open_signal_receiver")
 _PATHS = frozenset({"anyio", "anyio.abc"}).union(TYPES, SAME, (row.path for row in ROWS))
 _MEMBERS = frozenset(row.path.rpartition(".")[2] for row in ROWS if row.form in (Form.METHOD, Form.AWAIT))
-_NAMES = frozenset(row.path for row in ROWS if row.form in (Form.NAME, Form.AWAIT))
+_AWAITED = frozenset(row.path.rpartition(".")[2] for row in ROWS if row.form is Form.AWAIT)
+_CALLERS = frozenset(path.rpartition(".")[2] for path in CALLS_COROUTINES)
 _EXCEPTIONS = "anyio.exceptions."
 _DEEPEST = 3
 _QUOTES = "'"
@@ -129,7 +130,7 @@ class Removals:
                 yield _Found(row, value.span, text(value), function)
         if last_name(call.func) == "enter_async_context" and is_awaited:
             yield from self._of_contexts(call.args, function)
-        if call.args and isinstance(call.args[0], code.Attribute | code.Global):
+        if call.args and last_name(call.args[0]) in _AWAITED and last_name(call.func) in _CALLERS:
             kind = self._kind(called_on(call.func), function)
             calls = {path, f"{kind}.{last_name(call.func)}"} & CALLS_COROUTINES
             if calls and (row := self._of_member(Form.AWAIT, call.args[0], function)):

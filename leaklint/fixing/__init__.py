@@ -40,7 +40,7 @@ class Fixed:
 
 def propose(inputs: Sequence[Input], environment: Environment) -> tuple[Proposal, ...]:
     """A proposal for each finding of a program, by path, line and column."""
-    return proposals(examine(inputs), {each.path: each.data for each in inputs}, environment)
+    return proposals(examine(inputs, whole=True), {each.path: each.data for each in inputs}, environment)
 
 
 def fix_program(inputs: Sequence[Input], environment: Environment, choose: Choose) -> Fixed:
@@ -69,7 +69,7 @@ class _Mending:
 
     def __post_init__(self) -> None:
         self._original = {each.path: each.data for each in self.inputs}
-        self._examination = examine(self.inputs)
+        self._examination = examine(self.inputs, whole=True)
 
     def run_pass(self) -> bool:
         """Apply what is chosen and goes together; False if that is nothing."""
@@ -78,7 +78,7 @@ class _Mending:
         )
         while chosen:
             edited, failures = self._edited(chosen)
-            examination = examine(edited) if not failures else None
+            examination = examine(edited, whole=True) if not failures else None
             if examination is not None:
                 failures = mishaps(chosen, self._examination, examination, _data(self.inputs), _data(edited))
             if examination is not None and not failures:

@@ -54,7 +54,8 @@ def ending(
 ) -> Ending | tuple[Hazard, ...]:
     """What ends the tasks that a wait in a function is given: as `arguments`, among which `*tasks` is a list of them.
 
-    Coroutines become tasks for that. Gives the reasons where it cannot be done.
+    Coroutines become tasks for that; tasks and futures of others, which the wait may be given as well, are left alone.
+    Gives the reasons where it cannot be done.
     """
     if not function.is_async:
         message = f"`{function.name}` is no coroutine function: it cannot wait for the tasks"
@@ -62,7 +63,10 @@ def ending(
     given = members(arguments, function, study)
     against = tuple(_not_its_own(given, cancels=cancels))
     if against:
-        return against
+        arguments = [each for each in _items(arguments) if _is_its_own(each, function, study, cancels=cancels)]
+        given = members(arguments, function, study)
+        if not given:
+            return against
     named = _named(arguments)
     if named is None:
         return _with_a_name(call, arguments, given, function, study, cancels=cancels)
@@ -79,6 +83,20 @@ def _not_its_own(given: Sequence[Member], *, cancels: bool) -> Iterator[Hazard]:
         if member.kind not in own:
             message = f"`{text(member.expr)}` may be a task or future of others: it is not for this function to end it"
             yield Hazard("not-its-own-task", message, blocks=True)
+
+
+def _items(arguments: Sequence[Expr]) -> Iterator[Expr]:
+    """The arguments, those of a list that is written out singly."""
+    for argument in arguments:
+        match argument:
+            case code.Starred(value=code.Display(kind="list" | "tuple" | "set", items=items)):
+                yield from _items(items)
+            case _:
+                yield argument
+
+
+def _is_its_own(argument: Expr, function: code.Function, study: Study, *, cancels: bool) -> bool:
+    return not any(_not_its_own(members([argument], function, study), cancels=cancels))
 
 
 def _spawned(given: Sequence[Member], function: code.Function, study: Study) -> tuple[Edit, ...]:
@@ -171,7 +189,8 @@ def _with_a_name(
 def _renamed(call: code.Call, container: Span, name: str, study: Study) -> Replace:
     """A name in place of an argument; in one line, if that is the only one."""
     rest = study.written(call.span).replace(study.written(container), "")
-    if len(call.args) > 1 or call.keywords or "#" in rest or isinstance(call.func, code.Starred):
+    is_alone = [each.span for each in call.args if not isinstance(each, code.Starred)] == [container]
+    if not is_alone or call.keywords or "#" in rest or isinstance(call.func, code.Starred):
         return Replace(container, name)
     return Replace(call.span, f"{study.written(call.func.span)}({name})")
 

@@ -89,6 +89,8 @@ class Comparison:
             return () if new.how in UNENDING else (Difference(Kind.ENDS, f"{old}, now {new}"),)
         if new.how in UNENDING:
             return (Difference(Kind.HANGS, f"{old}, now {new}"),)
+        if self._exits_in_time():
+            return ()
         found = [self._of_ending(), self._of_time(), self._of_rest()]
         found += [self._of_course(who) for who in sorted({*self.original.events, *self.rewritten.events})]
         return tuple(each for each in found if each is not None)
@@ -114,6 +116,11 @@ class Comparison:
         """I1: it is interrupted while it waits for its tasks; it had ended before."""
         at = self.rewritten.interrupted
         return at is not None and self.original.interrupted is None and self.original.time <= at
+
+    def _exits_in_time(self) -> bool:
+        """I1: a task that was left running exits; now the program still runs then."""
+        new = self.rewritten.ending
+        return new.how == "exits" and new.value == self.original.later_exit
 
     def _error_arrives(self) -> bool:
         """I2: what reaches the caller are errors of tasks that nobody had looked at."""
@@ -171,7 +178,7 @@ class Comparison:
     def _is_allowed_ending(self) -> bool:
         old, new = self.original.ending.how, self.rewritten.ending.how
         if old == "exits" or new == "exits":
-            return False
+            return new == "raises" and self._error_arrives()  # before it could exit
         if new == "is cancelled":
             return old in ("returns", "raises") and self._still_waits()
         if old == "is cancelled" and self._interruption is not None:
@@ -242,7 +249,7 @@ class Comparison:
 
     @property
     def _is_free(self) -> bool:
-        """I2: an error that nobody looked at arrives in the function; or one arrives before the function asks for it."""
+        """I2: an error that nobody looked at arrives in the function, or one arrives before it is asked for."""
         return bool(self._unseen) or self.original.ending.how == "raises" or self._still_waits()
 
     def _first_disturbance(self) -> float:

@@ -87,7 +87,7 @@ class Pair:
                     yield Mismatch(str(at), min(results, key=len))
 
     def _is_past(self, new: Trace, calm: Trace) -> bool:
-        """I1: the callers come later to where they are, if the function has done all that it does, or is called again."""
+        """I1: callers come later to where they are, if the function has done all that it does, or is called again."""
         return not self.is_timed or new.told("host") == calm.told("host") != ()
 
     def _compared(self, old: Trace, new: Trace, alone: Alone, calm: Trace | None = None) -> tuple[Difference, ...]:

@@ -75,13 +75,15 @@ class Trace:
     cancelled: int
     """How many tasks ended as cancelled."""
     caught_closing: frozenset[str]
-    """Who was in such a cleanup when it was cancelled for the first time."""
+    """Who was in such a cleanup when it was cancelled for the first time, or from outside."""
     left: int
     """How many tasks ran when `main` ended, and had not been cancelled."""
     dying: int
     """And how many had been cancelled."""
     turns: int
     """How often the loop had gone round then."""
+    later_exit: str
+    """The status with which what is left running ends the program, if it does."""
     interrupted: float | None = None
     """When the task of `main` was cancelled from outside, if it still ran."""
 
@@ -196,8 +198,7 @@ class _Run:
         time, turns = loop.clock, loop.turns
         left = [task.was_cancelled for task in self._tasks if task is not main and not task.done()]
         ending = Ending("exits", exit_status) if exit_status else _ending(main) if main.done() else Ending(loop.end)
-        if main.done() and not exit_status:
-            self._go_on()
+        later_exit = self._go_on() if main.done() and not exit_status else ""
         events = {who: tuple(told) for who, told in self._events.items()}
         cancelled = sum(task.cancelled() for _, task in self._ended if task is not main)
         return Trace(
@@ -210,6 +211,7 @@ class _Run:
             left.count(False),
             left.count(True),
             turns,
+            later_exit,
             self._interrupted,
         )
 
@@ -246,7 +248,7 @@ class _Run:
         task.add_done_callback(lambda _: self._ended.append((self._loop.clock, task)))
         return task
 
-    def _on_cancel(self, task: _Task) -> None:
+    def _on_cancel(self, task: asyncio.Task[Any]) -> None:
         told = {who: [event.text for event in self._events[who]] for who, one in self._tellers.items() if one is task}
         self._caught |= {who for who, texts in told.items() if texts.count(OPENING) > texts.count(CLOSED)}
 
@@ -257,6 +259,7 @@ class _Run:
     def _interrupt(self) -> None:
         if self._main is not None and not self._main.done():
             self._interrupted = self._loop.clock
+            self._on_cancel(self._main)
             self._main.cancel()
 
     # -- afterwards

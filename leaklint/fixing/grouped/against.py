@@ -33,8 +33,8 @@ from leaklint.model.walk import text, walk
 
 _NEW_IN_A_GROUP = frozenset({"native-cancel", "task-factory"})
 """What `unsuitable` finds of statements that are in a group as it is, and that matters for the tasks alone."""
-_DEEPEST = 4
-"""Callers are looked at through so many calls."""
+_MOST_CALLERS = 50
+"""So many callers, and callers of those, are looked at."""
 _EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 _REACHED = frozenset({PathKind.EARLY_EXIT, PathKind.TIMEOUT, PathKind.PARTIAL_WAIT})
 """The ways out on which no error ends the function, so that the group waits for the task and does not cancel it."""
@@ -52,7 +52,7 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
     asks = [may_end_by_cancellation, may_outlive_cancellation]
     if _waits_anew(bundles, region, study):
         asks.insert(0, may_not_end)
-        found += _limits(function, function, study, 0)
+        found += _limits(function, function, study, {function.qualname})
     found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
     found += handlers_that_miss(region.inside, children, function, study)
     found += handlers_around_joins(_joins(bundles, region), region.inside, children, function, study)
@@ -63,17 +63,17 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
 
 def _waits_anew(bundles: Sequence[Bundle], region: Region, study: Study) -> bool:
     """Whether the function may wait for a task that it did not wait for."""
-    if region.group is not None and _ends_with_cancel(region):
+    if ends_with_cancel(region):
         return False
     calls = {spawn.call.span for bundle in bundles for spawn in bundle.spawns}
     tasks = [task for task in study.studied.findings.tasks if task.span in calls]
     return not region.is_joined or any(not _REACHED.isdisjoint(task.paths) for task in tasks)
 
 
-def _limits(called: code.Function, function: code.Function, study: Study, depth: int) -> Iterator[Hazard]:
+def _limits(called: code.Function, function: code.Function, study: Study, seen: set[str]) -> Iterator[Hazard]:
     """`time-limit`: a caller gives a function, which takes longer in a group, so much time and no more."""
     kinds = study.kinds
-    for caller in study.program.mentioning(called.name, called.qualname) if depth < _DEEPEST else ():
+    for caller in study.program.mentioning(called.name, called.qualname):
         for call in walk(caller.body, code.Call):
             if last_name(call.func) != called.name or resolved(call.func, caller, kinds) is not called:
                 continue
@@ -84,7 +84,9 @@ def _limits(called: code.Function, function: code.Function, study: Study, depth:
                     at = place(_span(limit), caller, function.name, function, study)
                     yield Hazard("time-limit", f"`{last_name(limit)}`{at} limits the time that `{function.name}` takes")
                     return
-            yield from _limits(caller, function, study, depth + 1)
+            if caller.qualname not in seen and len(seen) < _MOST_CALLERS:
+                seen.add(caller.qualname)
+                yield from _limits(caller, function, study, seen)
 
 
 def _items(statement: code.Stmt) -> tuple[code.Item, ...]:
@@ -124,8 +126,10 @@ def _around_joins(
                     yield Hazard("handler-around-join", f"{said}: it may look at its error")
 
 
-def _ends_with_cancel(region: Region) -> bool:
+def ends_with_cancel(region: Region) -> bool:
     """Whether the last thing in a group is to cancel it."""
+    if region.group is None:
+        return False
     match region.block[-1]:
         case (
             code.Evaluate(

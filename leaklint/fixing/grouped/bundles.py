@@ -180,10 +180,10 @@ class _Collector:
                 self._add_spawn(self._by_call[id(call)])
             else:
                 line = call.span.line
-                self._block("handle-is-shared", f"`{use.variable.name}` holds something else as well, from line {line}")
+                self._block("handle-is-reused", f"`{use.variable.name}` holds something else as well, from line {line}")
         if not calls:
             line = use.node.span.line if not isinstance(use.node, code.Starred) else 0
-            self._block("handle-is-shared", f"`{use.variable.name}` holds something else as well, from line {line}")
+            self._block("handle-is-reused", f"`{use.variable.name}` holds something else as well, from line {line}")
 
     # -- judging -------------------------------------------------------------------------------------------------
 
@@ -214,7 +214,7 @@ class _Collector:
             elif keyword.name not in ("name", "loop"):
                 self._block("unusual-spawn", f"a group has no `{keyword.name or '**'}`")
         if spawn.likely:
-            self._note("unresolved-spawner", f"`{spawn.called}` is taken for that of an event loop by its name")
+            self._note("guessed-spawn", f"`{spawn.called}` is taken for that of an event loop by its name")
 
     def _judge_awaitable(self, inner: Expr) -> None:
         """`ensure_future` takes any awaitable, a group takes coroutines only."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from leaklint.analysis.cancellation.suspending import is_true
 from leaklint.analysis.kinds import last_name
 from leaklint.fixing.hazards.points import Cleanup, Does, Point, functions_of, points_of, unknown
 from leaklint.fixing.hazards.swallowing import swallows
@@ -15,7 +16,7 @@ from leaklint.fixing.study import Study
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fix import Hazard, Target
-from leaklint.model.walk import text
+from leaklint.model.walk import text, walk
 
 __all__ = [
     "Cleanup",
@@ -24,6 +25,7 @@ __all__ = [
     "may_end_by_cancellation",
     "may_not_end",
     "may_outlive_cancellation",
+    "never_ends",
     "of_group_child",
 ]
 
@@ -48,6 +50,17 @@ def may_not_end(coroutine: Expr, function: code.Function, study: Study) -> tuple
 
 def _waited_for(point: Point) -> str:
     return f"it waits for `{point.said}`" if point.does is Does.HANDLE else point.said
+
+
+def never_ends(coroutine: Expr, function: code.Function, study: Study) -> bool:
+    """Whether a coroutine plainly runs until it is cancelled or fails: it comes to a `while True` without a way out."""
+    return any(
+        isinstance(statement, code.While)
+        and is_true(statement.test)
+        and not any(True for _ in walk(statement.body, (code.Break, code.Return)))
+        for called in functions_of(coroutine, function, study)[:1]
+        for statement in called.body
+    )
 
 
 def may_be_cut(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
@@ -126,16 +139,18 @@ def _hazards(
     child = name_of(coroutine)
     messages = dict.fromkeys(said + place(span, where, child, function, study) for said, span, where in found)
     hazards = [Hazard(name, message) for message in list(messages)[:MOST]]
-    return (*hazards, *unresolved(points, function, child, study))
+    return (*hazards, *unresolved(points, function, study))
 
 
-def unresolved(points: tuple[Point, ...], function: code.Function, child: str, study: Study) -> tuple[Hazard, ...]:
-    """`unresolved-callee`: the first point of a function, or of a child of it, of which nothing is known."""
+def unresolved(points: tuple[Point, ...], function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`unresolved-callee`: the first point of a function, or of a child of it, of which nothing is known. Whoever asks,
+    it is the same hazard.
+    """
     blind = unknown(points)
     if blind is None:
         return ()
     is_there = blind.function is function
-    where = "" if is_there else f": awaited{place(blind.span, blind.function, child, function, study)}"
+    where = "" if is_there else f": awaited{place(blind.span, blind.function, '', function, study)}"
     return (Hazard(UNRESOLVED, f"what `{blind.said}` does is not known{where}"),)
 
 

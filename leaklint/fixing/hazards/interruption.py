@@ -33,4 +33,4 @@ def interrupted(block: Block, function: code.Function, study: Study) -> Iterator
             said = f"when a task fails, what is awaited in `{point.cleanup.what}`{at} is cut"
             cut.setdefault(id(point.cleanup.block), Hazard("host-cleanup-is-cut", said))
     yield from list(cut.values())[:MOST]
-    yield from unresolved(points, function, function.name, study)
+    yield from unresolved(points, function, study)

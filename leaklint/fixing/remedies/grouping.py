@@ -3,7 +3,7 @@
 The group is around the smallest block that holds the spawns and all uses of their handles; where a task may be running
 at the end of that, it reaches to the end of the function. When it is left, all its tasks have ended; when one fails,
 the others and the function are cancelled, and the errors arrive as an `ExceptionGroup`. A group of the function that is
-there already, around all of it, is used.
+there already, around all of it, is used. One for a task that never ends is cancelled where the function ends.
 
 `tg.create_task` is in AnyIO 4.14 and later; for older ones `tg.start_soon` is written, where no handle is needed.
 """
@@ -14,16 +14,18 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from leaklint.analysis.spawns import Spawn
-from leaklint.fixing.grouped.against import hazards_of, without_handles
+from leaklint.fixing.grouped.against import ends_with_cancel, hazards_of, without_handles
 from leaklint.fixing.grouped.bundles import Bundle, bundles_of
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region, region_of
 from leaklint.fixing.grouped.writing import Writer
+from leaklint.fixing.hazards.children import never_ends
 from leaklint.fixing.shielding import shields
 from leaklint.fixing.study import Finding, Study
 from leaklint.model import code
 from leaklint.model.fate import Fate, PathKind, Task
 from leaklint.model.fix import Edit, Fix, Forget, Hazard, Target, Wrap
+from leaklint.model.walk import walk
 
 NAME = "task-group"
 CODES = frozenset({"LK101", "LK102", "LK104", "LK106", "LK201", "LK206", "LK207", "LK304"})
@@ -79,7 +81,7 @@ def _widest(own: Bundle, every: Sequence[Bundle], study: Study) -> _Plan:
     tasks of asyncio in a group of AnyIO, and for those that add no hazard.
     """
     plan = alone = _whole((own,), every, study)
-    if any(hazard.blocks for hazard in alone.hazards):
+    if any(hazard.blocks for hazard in alone.hazards) or _endless(alone.bundles, alone.region, study):
         return alone
     others = [bundle for bundle in every if bundle not in alone.bundles and not _is_silenced(bundle, study)]
     fitting = [(bundle, _plan((bundle,), study)) for bundle in others]
@@ -128,23 +130,55 @@ def _plan(bundles: tuple[Bundle, ...], study: Study) -> _Plan:
     hazards += [hazard for bundle in bundles for hazard in _silenced(bundle, study) if len(bundle.spawns) > 1]
     if is_native and region.group is None and (study.environment.python or _NATIVE_SINCE) < _NATIVE_SINCE:
         hazards.append(Hazard("needs-newer-python", "`asyncio.TaskGroup` needs Python 3.11", blocks=True))
+    endless = _endless(bundles, region, study)
+    if endless:
+        hazards = [*_of_endless(endless, bundles, region), *(each for each in hazards if each.name != "may-never-end")]
     if any(hazard.blocks for hazard in hazards):
         return _Plan(bundles, region, (), tuple(dict.fromkeys(hazards)))
     shielded = [shields(each, function, study) for bundle in bundles for each in bundle.coroutines]
     hazards += [hazard for each in shielded for hazard in each.hazards]
-    edits = (*writer.edits(), *_group(region, calls, function, study), *(e for each in shielded for e in each.edits))
+    group = _group(region, calls, function, study, cancelled=bool(endless))
+    edits: tuple[Edit, ...] = (*writer.edits(), *group, *(edit for each in shielded for edit in each.edits))
     notes = dict.fromkeys(note for each in shielded for note in each.notes)
     edits = (*dict.fromkeys(edits), Forget("asyncio"))
     return _Plan(bundles, region, edits, tuple(dict.fromkeys(hazards)), tuple(notes))
 
 
-def _group(region: Region, calls: Calls, function: code.Function, study: Study) -> Iterator[Edit]:
+def _endless(bundles: Sequence[Bundle], region: Region, study: Study) -> list[Spawn]:
+    """The spawns of tasks for which a group at the end of the function would wait for ever."""
+    if region.is_joined or ends_with_cancel(region):
+        return []
+    return [
+        spawn
+        for bundle in bundles
+        for spawn in bundle.spawns
+        if (started := spawn.spawned_call) is not None and never_ends(started, bundle.function, study)
+    ]
+
+
+def _of_endless(endless: Sequence[Spawn], bundles: Sequence[Bundle], region: Region) -> Iterator[Hazard]:
+    """What it means to cancel the group when the function has come to its end."""
+    function = bundles[0].function
+    names = _listed(_children(endless))
+    if region.group is not None or len(endless) < sum(len(bundle.spawns) for bundle in bundles):
+        yield Hazard("never-ends", f"{names} never ends, and the group would wait for it", blocks=True)
+    elif leaving := next(walk(region.inside, code.Return), None):
+        message = f"{names} never ends, and `return` on line {leaving.span.line} would wait for it in the group"
+        yield Hazard("never-ends", message, blocks=True)
+    yield Hazard("work-is-cut", f"{names} runs for ever, and is now cancelled at the end of `{function.name}`")
+
+
+def _group(
+    region: Region, calls: Calls, function: code.Function, study: Study, *, cancelled: bool
+) -> Iterator[Edit]:
     """The group itself, unless it is there already."""
     if region.group is not None:
         return
     path = "asyncio.TaskGroup" if calls.is_native else "anyio.create_task_group"
     spelled, imports = study.spelled(path, function)
     template = f"async with {spelled}() as {calls.group}:\n    ..."
+    if cancelled:
+        template += f"\n    {calls.group}.cancel_scope.cancel()"
     first, last = region.inside[0].span, region.inside[-1].span
     yield Wrap(first, last, template, function.qualname, exact=True)
     yield from imports
@@ -160,7 +194,9 @@ def _overlap(one: Region, other: Region) -> bool:
 def _notes(plan: _Plan, function: code.Function, study: Study) -> Iterator[str]:
     names = _children(_spawns(plan))
     listed = _listed(names)
-    if not plan.region.is_joined:
+    if _endless(plan.bundles, plan.region, study):
+        yield f"`{function.name}` cancels {listed} where it ends, and waits for it"
+    elif not plan.region.is_joined:
         yield f"`{function.name}` waits for {listed} before it returns"
     failing = _children([each for each in _spawns(plan) if _may_fail(each, study)])
     if failing:

@@ -181,7 +181,7 @@ def _error_group(use: Use, new: str) -> Answer:
         return _refusal(
             f"the builtin class is there since Python 3.11, and the project allows {oldest}: import it from "
             "`exceptiongroup` there",
-            "older-python",
+            "needs-newer-python",
         )
     name = new.rpartition(".")[2]
     assert isinstance(use.node, code.Global)

@@ -192,11 +192,16 @@ class _Filled(libcst.CSTTransformer):
     def leave_IndentedBlock(  # noqa: N802 - libcst names it
         self, original_node: libcst.IndentedBlock, updated_node: libcst.IndentedBlock
     ) -> libcst.IndentedBlock:
-        """Fill the block that consists of the ellipsis."""
-        match original_node.body:
-            case [libcst.SimpleStatementLine(body=[libcst.Expr(value=libcst.Ellipsis())])]:
-                return updated_node.with_changes(body=self._inner)
-        return updated_node
+        """Put the statements into the block that holds the ellipsis."""
+        pieces = [self._inner if _is_ellipsis(statement) else [statement] for statement in updated_node.body]
+        return updated_node.with_changes(body=[statement for piece in pieces for statement in piece])
+
+
+def _is_ellipsis(statement: libcst.CSTNode) -> bool:
+    match statement:
+        case libcst.SimpleStatementLine(body=[libcst.Expr(value=libcst.Ellipsis())]):
+            return True
+    return False
 
 
 def _entered_with(statement: libcst.With, plain: Sequence[bool]) -> libcst.With:
