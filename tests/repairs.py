@@ -1,7 +1,7 @@
 """The cases of `fixtures/fixes`: programs that are to be mended, one directory for each remedy.
 
 A case is a file, or a directory whose files make up a program. A first line `# target: asyncio` names the target, one
-`# anyio: 4.13` the oldest AnyIO that the program allows (in a directory, those of its first file count).
+`# anyio: 4.13` the oldest AnyIO that the program allows (in a directory, those of its first file count). `# choose: NAME` prefers a remedy to those that would go before it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from leaklint.model.fix import Environment, Fix, Hazard, Proposal, Target
 from leaklint.policy.config import Settings
 
 FIXES = FIXTURES / "fixes"
-DIRECTIVE = re.compile(r"^# (target|anyio|python): ([\w.]+)$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^# (target|anyio|python|choose): ([\w.-]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,12 @@ class Repair:
         ]
 
     @property
+    def given(self) -> dict[str, str]:
+        return dict(DIRECTIVE.findall(self.files[0].read_text()))
+
+    @property
     def environment(self) -> Environment:
-        given = dict(DIRECTIVE.findall(self.files[0].read_text()))
+        given = self.given
         return Environment(
             Target(given.get("target", "anyio")), _version(given.get("anyio")), _version(given.get("python"))
         )
@@ -64,7 +68,12 @@ class Repair:
         return propose(self.inputs, self.environment)
 
     def fixed(self, *, unsafe: bool) -> Fixed:
-        return fix_program(self.inputs, self.environment, best if unsafe else safe)
+        return fix_program(self.inputs, self.environment, self.choose if unsafe else safe)
+
+    def choose(self, proposal: Proposal) -> Fix | None:
+        """What is chosen with `--unsafe-fixes`, and with `--choose` if the case says so."""
+        wanted = self.given.get("choose")
+        return next((fix for fix in proposal.fixes if fix.name == wanted), best(proposal))
 
 
 def safe(proposal: Proposal) -> Fix | None:

@@ -7,7 +7,7 @@ import tokenize
 from collections import Counter
 
 import pytest
-from repairs import FIXES, Repair, best, name_of, repairs, report
+from repairs import FIXES, Repair, name_of, repairs, report
 
 from leaklint.fixing import fix_program
 from leaklint.fixing.remedies import REMEDIES
@@ -38,7 +38,7 @@ def test_no_comment_is_lost_and_a_second_run_changes_nothing(repair: Repair, *, 
         assert not each.after.startswith(b"\n")
     again = [each._replace(data=changed[each.path].after) if each.path in changed else each for each in repair.inputs]
     if unsafe:
-        assert fix_program(again, repair.environment, best).rewritten == ()
+        assert fix_program(again, repair.environment, repair.choose).rewritten == ()
 
 
 def test_every_remedy_has_cases() -> None:

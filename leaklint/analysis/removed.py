@@ -22,6 +22,8 @@ LIKELY = "likely"
 _SCOPES = ("anyio.CancelScope", "anyio.open_signal_receiver")
 _PATHS = frozenset({"anyio", "anyio.abc"}).union(TYPES, SAME, (row.path for row in ROWS))
 _MEMBERS = frozenset(row.path.rpartition(".")[2] for row in ROWS if row.form in (Form.METHOD, Form.AWAIT))
+_GONE = frozenset(row.path for row in ROWS if row.form is Form.NAME)
+_WORDS = _MEMBERS.union(TYPES, (row.path for row in ROWS), (row.path.rpartition(".")[0] for row in ROWS))
 _AWAITED = frozenset(row.path.rpartition(".")[2] for row in ROWS if row.form is Form.AWAIT)
 _CALLERS = frozenset(path.rpartition(".")[2] for path in CALLS_COROUTINES)
 _EXCEPTIONS = "anyio.exceptions."
@@ -80,40 +82,45 @@ class Removals:
             not function.words.isdisjoint(_PATHS) for each in modules for function in each.functions
         )
 
+    @cached_property
+    def _is_old(self) -> bool:
+        """Whether the program uses a name that is gone."""
+        return any(not each.words.isdisjoint(_GONE) for module in self._program.modules for each in module.functions)
+
     # -- uses ----------------------------------------------------------------------------------------------------
 
-    def _in(self, function: code.Function, *, lazy: bool) -> Iterator[_Found]:
+    def _in(self, function: code.Function, *, lazy: bool) -> list[_Found]:
         """The uses in a scope's own code; `lazy` says that nothing evaluates its annotations."""
+        if function.words.isdisjoint(_WORDS) and not self._is_old:
+            return []
         header = () if lazy else (function.returns, *(param.annotation for param in function.params))
-        nodes = list(walk((function.body, *header), (code.Global, code.Attribute, code.Call, code.Await)))
-        awaited = {id(node.value) for node in nodes if isinstance(node, code.Await)}
-        imports = {
-            id(part)
-            for each in walk(function.body, code.Evaluate)
-            if isinstance(each.value, code.Opaque) and each.value.span == each.span
-            for part in each.value.parts
-        }
-        left_out = {id(each) for assign in walk(function.body, code.Assign) for each in assign.targets}
+        found = list(self._among((function.body, *header), function))
+        if not found:
+            return []
+        left_out = {each.span for assign in walk(function.body, code.Assign) for each in _named(assign.targets)}
         if lazy or function.kind == "function":
             annotations = tuple(assign.annotation for assign in walk(function.body, code.Assign))
-            left_out |= {id(each) for each in walk(annotations, (code.Global, code.Attribute))}
-        for node in nodes:
-            if id(node) in left_out:
-                continue
+            left_out |= {each.span for each in _named(annotations)}
+        imports = {part.span for each in walk(function.body, code.Evaluate) for part in _imported(each)}
+        told = (each._replace(is_import=each.span in imports) for each in found if each.span not in left_out)
+        return [each for each in told if each.is_import or not _is_quoted(each)]
+
+    def _among(self, nodes: object, function: code.Function) -> Iterator[_Found]:
+        awaited = set()
+        for node in walk(nodes, (code.Global, code.Attribute, code.Call, code.Await)):
             match node:
                 case code.Global(path=path) if row := removed(Form.NAME, path):
-                    is_import = id(node) in imports
-                    if is_import or _is_plain(node):
-                        yield _Found(row, node.span, text(node), function, is_import=is_import)
+                    yield _Found(row, node.span, text(node), function)
                 case code.Attribute() | code.Global() if row := self._of_member(Form.METHOD, node, function):
                     yield _Found(row, node.span, text(node), function)
                 case code.Call():
                     yield from self._of_call(node, function, is_awaited=id(node) in awaited)
                 case code.Await(value=code.Call(func=func) as call):
+                    awaited.add(id(call))  # an await comes before what it awaits
                     row, declared_by = self._of_awaited(func, function)
                     if row is not None:
                         yield _Found(row, node.span, f"await {text(call)}", function, declared_by=declared_by)
-        for with_ in walk(function.body, code.With):
+        for with_ in walk(nodes, code.With):
             if with_.is_async:
                 yield from self._of_contexts((item.context for item in with_.items), function)
 
@@ -130,12 +137,18 @@ class Removals:
                 yield _Found(row, value.span, text(value), function)
         if last_name(call.func) == "enter_async_context" and is_awaited:
             yield from self._of_contexts(call.args, function)
-        if call.args and last_name(call.args[0]) in _AWAITED and last_name(call.func) in _CALLERS:
-            kind = self._kind(called_on(call.func), function)
-            calls = {path, f"{kind}.{last_name(call.func)}"} & CALLS_COROUTINES
-            if calls and (row := self._of_member(Form.AWAIT, call.args[0], function)):
-                passed = row._replace(form=Form.PASSED)
-                yield _Found(passed, call.args[0].span, text(call.args[0]), function)
+        first = call.args[0] if call.args else None
+        is_old = isinstance(first, code.Attribute | code.Global) and last_name(first) in _AWAITED
+        if is_old and last_name(call.func) in _CALLERS and self._calls_coroutines(call, function):
+            assert isinstance(first, code.Attribute | code.Global)
+            row = self._of_member(Form.AWAIT, first, function)
+            if row is not None:
+                yield _Found(row._replace(form=Form.PASSED), first.span, text(first), function)
+
+    def _calls_coroutines(self, call: code.Call, function: code.Function) -> bool:
+        """Whether a call gives its first argument to what calls coroutine functions and no others."""
+        kind = self._kind(called_on(call.func), function)
+        return path_of(call) in CALLS_COROUTINES or f"{kind}.{last_name(call.func)}" in CALLS_COROUTINES
 
     def _of_awaited(self, callee: Expr, function: code.Function) -> tuple[Removed | None, str | None]:
         """The row about a call that is awaited, and the class that has the attribute it is known by."""
@@ -234,13 +247,26 @@ class _Found(NamedTuple):
     """The class that has the attribute by whose name the object is known."""
 
 
+def _named(nodes: tuple[Expr | None, ...]) -> Iterator[code.Global | code.Attribute]:
+    """The names that targets or annotations are, or hold."""
+    return walk(nodes, (code.Global, code.Attribute))
+
+
+def _imported(statement: code.Evaluate) -> Iterator[code.Global]:
+    """The names of an import of what is gone."""
+    match statement:
+        case code.Evaluate(value=code.Opaque(parts=parts, span=within), span=span) if within == span:
+            yield from (part for part in parts if isinstance(part, code.Global))
+
+
 def _is_none(expr: Expr) -> bool:
     return isinstance(expr, code.Constant) and expr.value is None
 
 
-def _is_plain(node: code.Global) -> bool:
-    """Whether a name is written where it stands: what is in a quoted annotation, nothing evaluates."""
-    return node.span.line == node.span.end_line and node.span.end_column - node.span.column == len(node.text)
+def _is_quoted(found: _Found) -> bool:
+    """Whether a name stands in a quoted annotation, which nothing evaluates: its place is that of the whole string."""
+    span = found.span
+    return found.row.form is Form.NAME and span[2:] != (span.line, span.column + len(found.text))
 
 
 # -- programs for several releases ------------------------------------------------------------------------------------

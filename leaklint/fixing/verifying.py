@@ -13,7 +13,7 @@ from leaklint.fixing.study import path_to
 from leaklint.model.code import Span
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fix import Hazard
+from leaklint.model.fix import Hazard, Wrap
 
 
 class _Place(NamedTuple):
@@ -38,32 +38,32 @@ def mishaps(
     broken = {path for path in new if new[path] != old[path] and _compiles(old[path]) and not _compiles(new[path])}
     broken |= {outcome.path for outcome in after.outcomes if isinstance(outcome, Failed)}
     if broken:
-        return _blamed(chosen, {_Place(path, "", ""): "the file would not compile any more" for path in broken})
+        return _blamed(chosen, {_Place(path, "", ""): "the file would not compile any more" for path in broken}, before)
     were, are = Counter(_places(before)), Counter(_places(after))
     mended = Counter(_place(proposal.finding, before) for proposal, _ in chosen)
     still = {
         place: f"{place.code} would still be found" for place in mended if are[place] > were[place] - mended[place]
     }
     fresh = {place: f"{place.code} would be found in `{place.function}`" for place in are if are[place] > were[place]}
-    return _blamed(chosen, still or fresh)
+    return _blamed(chosen, still or fresh, before)
 
 
-def _blamed(chosen: Sequence[Choice], wrong: Mapping[_Place, str]) -> list[tuple[Choice, Hazard]]:
-    """The choices that edit where something is wrong: in the function, else in the file, else anywhere."""
+def _blamed(chosen: Sequence[Choice], wrong: Mapping[_Place, str], before: Examination) -> list[tuple[Choice, Hazard]]:
+    """The choices that mend or edit where something is wrong: that finding, that function, else the file, else all."""
     found: list[tuple[Choice, Hazard]] = []
     for place, message in wrong.items():
         hazard = Hazard("does-not-hold", message, blocks=True)
         in_file = [choice for choice in chosen if choice[1].path == place.path]
-        near = [choice for choice in in_file if _is_near(choice, place)]
-        found += [(choice, hazard) for choice in near or in_file or chosen]
+        mending = [choice for choice in in_file if _place(choice[0].finding, before) == place]
+        inside = [choice for choice in in_file if _edits(choice, place.function, before)]
+        found += [(choice, hazard) for choice in mending or inside or in_file or chosen]
     return found
 
 
-def _is_near(choice: Choice, place: _Place) -> bool:
-    """Whether a fix mends a finding of this place, or edits its function."""
-    return any(getattr(edit, "function", None) == place.function for edit in choice[1].edits) or (
-        choice[0].finding.code == place.code
-    )
+def _edits(choice: Choice, function: str, before: Examination) -> bool:
+    """Whether a fix mends a finding in a function, or moves statements of it."""
+    moved = {edit.function for edit in choice[1].edits if isinstance(edit, Wrap)}
+    return function in moved or _place(choice[0].finding, before).function == function
 
 
 def _places(examination: Examination) -> Iterable[_Place]:

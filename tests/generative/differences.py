@@ -193,7 +193,7 @@ class Comparison:
         if new.time < old.time:
             return Difference(Kind.EARLY, f"after {old.time} s, now after {new.time} s")
         last = {who: told[-1].time for who, told in old.events.items()}
-        over = max((time for who, time in last.items() if who not in CALLERS), default=0.0)
+        over = max([old.over, *(time for who, time in last.items() if who not in CALLERS)])
         afterwards = old.time - last.get("host", 0.0)
         if self.is_timed and new.time > over + afterwards:
             return Difference(Kind.LATE, f"all is over after {over} s, now it returns after {new.time} s")

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 PROGRAM = "<program>"
@@ -25,6 +26,9 @@ MOST_TURNS = 3000
 
 OPENING, CLOSED = "closing", "closed"
 """What is told at the beginning and at the end of a cleanup that awaits."""
+
+WAS_NEVER_RETRIEVED = attrgetter("_log_traceback")
+"""Whether asyncio would tell that nobody has looked at the error of a task."""
 
 
 class Event(NamedTuple):
@@ -82,6 +86,8 @@ class Trace:
     """And how many had been cancelled."""
     turns: int
     """How often the loop had gone round then."""
+    over: float
+    """When the last task ended, but for the main one and those that never do."""
     later_exit: str
     """The status with which what is left running ends the program, if it does."""
     interrupted: float | None = None
@@ -211,6 +217,7 @@ class _Run:
             left.count(False),
             left.count(True),
             turns,
+            max((time for time, task in self._ended if task is not main), default=0.0),
             later_exit,
             self._interrupted,
         )
@@ -229,7 +236,7 @@ class _Run:
         found = []
         for time, task in self._ended:
             if task is not self._main and not task.cancelled():
-                retrieved = not vars(asyncio.Task)["_log_traceback"].__get__(task)
+                retrieved = not WAS_NEVER_RETRIEVED(task)
                 error = task.exception()
                 if error is not None:
                     found += [Failure(time, each, retrieved) for each in _leaves(error)]

@@ -200,10 +200,11 @@ def _without(module: libcst.Module, name: str) -> libcst.Module:
         assert isinstance(statement, Statement)
         kept = _reduced(statement, name)
         if kept is None:
-            lines = list(statement.leading_lines)
-            orphans += lines if any(line.comment for line in lines) or not body else []
+            orphans += statement.leading_lines
             continue
-        body.append(kept.with_changes(leading_lines=[*orphans, *kept.leading_lines]) if orphans else kept)
+        if any(line.comment for line in orphans) or not any(line.comment is None for line in kept.leading_lines[:1]):
+            kept = kept.with_changes(leading_lines=[*orphans, *kept.leading_lines])
+        body.append(kept)
         orphans = []
     return module.with_changes(body=body)
 
