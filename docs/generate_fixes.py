@@ -26,7 +26,10 @@ def with_table(text: str, name: str, heads: tuple[str, ...], rows: Iterable[tupl
     lines = [heads, ("---",) * len(heads), *rows]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     return re.sub(
-        rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}\n{table}\n{found[2]}", text, flags=re.DOTALL
+        rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{table}\n{found[2]}",
+        text,
+        flags=re.DOTALL,
     )
 
 

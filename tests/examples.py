@@ -2,8 +2,8 @@
 
 A trailing comment `# LK101` (or `# LK101, LK104`) names the codes that the tool must report on this line, and no
 others. The name `*_strict.py` turns the strict rules on. The files of `fixtures/demo` carry no such comments, since
-their output is shown in the README. The directories of `fixtures/projects` are read whole (see `projects`), and so are the
-cases of `fixtures/fixes` (see `repairs`).
+their output is shown in the README. The directories of `fixtures/projects` are read whole (see `projects`), and so are
+the cases of `fixtures/fixes` (see `repairs`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The cases of `fixtures/fixes`: programs that are to be mended, one directory for each remedy.
 
 A case is a file, or a directory whose files make up a program. A first line `# target: asyncio` names the target, one
-`# anyio: 4.13` the oldest AnyIO that the program allows (in a directory, those of its first file count). `# choose: NAME` prefers a remedy to those that would go before it.
+`# anyio: 4.13` the oldest AnyIO that the program allows, and `# choose: NAME` prefers a remedy to those that would go
+before it (in a directory, those of its first file count).
 """
 
 from __future__ import annotations

@@ -46,5 +46,5 @@ def test_every_remedy_has_cases() -> None:
 
 
 def test_every_snapshot_has_its_case() -> None:
-    snapshots = [path for path in FIXES.rglob("*.fix")]
+    snapshots = list(FIXES.rglob("*.fix"))
     assert [path for path in snapshots if not path.with_suffix("").exists()] == []

@@ -45,9 +45,7 @@ class Use:
         function = self.function
         within = (function.body, function.returns, *(param.annotation for param in function.params))
         everything: Iterator[Expr] = (
-            each
-            for kinds in (_PLACES, (code.Name, code.Constant))
-            for each in walk(within, kinds)
+            each for kinds in (_PLACES, (code.Name, code.Constant)) for each in walk(within, kinds)
         )
         return next((each for each in everything if each.span == self.misuse.span), None)  # type: ignore[union-attr]
 

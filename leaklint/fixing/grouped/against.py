@@ -15,6 +15,7 @@ from leaklint.fixing.grouped.regions import Region
 from leaklint.fixing.grouped.variables import Kind, Use, Variable, hushed_types, is_quiet
 from leaklint.fixing.hazards.children import (
     may_end_by_cancellation,
+    may_fail_when_cancelled,
     may_not_end,
     may_outlive_cancellation,
     name_of,
@@ -49,7 +50,7 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
         found = [hazard for hazard in found if hazard.name not in ("handle-lacks", "context-is-copied")]
     around = unsuitable(region.inside, function, study)
     found += [hazard for hazard in around if region.group is None or hazard.name in _NEW_IN_A_GROUP]
-    asks = [may_end_by_cancellation, may_outlive_cancellation]
+    asks = [may_end_by_cancellation, may_outlive_cancellation, may_fail_when_cancelled]
     if _waits_anew(bundles, region, study):
         asks.insert(0, may_not_end)
         found += _limits(function, function, study, {function.qualname})

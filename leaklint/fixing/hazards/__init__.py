@@ -16,8 +16,11 @@ EXPLAINED: Mapping[str, str] = {
         "that at the first one."
     ),
     "foreign-cancellation": (
-        "The task may end with a `CancelledError` that is not its group's; an AnyIO group then cancels all the others "
-        "and ends without an error."
+        "The task may end with a `CancelledError` that is not its group's: a group of AnyIO then cancels all the "
+        "others and ends without an error, one of asyncio goes on as if the task had ended well."
+    ),
+    "raises-in-cleanup": (
+        "The task raises an error of its own when it is cancelled, which would arrive in place of the cancellation."
     ),
     "swallows-cancellation": (
         "The task catches a cancellation and goes on, so who cancels it and waits may wait for ever."

@@ -6,11 +6,13 @@ Each predicate follows the coroutine through the functions of the program. What 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from leaklint.analysis.cancellation.catching import catches_cancellation
 from leaklint.analysis.cancellation.suspending import is_true
 from leaklint.analysis.kinds import last_name
 from leaklint.fixing.hazards.points import Cleanup, Does, Point, functions_of, points_of, unknown
+from leaklint.fixing.hazards.raising import errors_in
 from leaklint.fixing.hazards.swallowing import swallows
 from leaklint.fixing.study import Study
 from leaklint.model import code
@@ -23,10 +25,10 @@ __all__ = [
     "cleanups",
     "may_be_cut",
     "may_end_by_cancellation",
+    "may_fail_when_cancelled",
     "may_not_end",
     "may_outlive_cancellation",
     "never_ends",
-    "of_group_child",
 ]
 
 UNRESOLVED = "unresolved-callee"
@@ -89,14 +91,13 @@ def cleanups(coroutine: Expr, function: code.Function, study: Study) -> tuple[Cl
 
 
 def may_end_by_cancellation(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
-    """`foreign-cancellation`: it may end with a `CancelledError` of others, which ends its AnyIO group in silence.
-
-    A group of asyncio takes it for the end of that task alone: no hazard if that is the target.
+    """`foreign-cancellation`: it may end with a `CancelledError` of others: a group of AnyIO then ends in silence, one
+    of asyncio takes the task for done.
     """
     child = name_of(coroutine)
     points = points_of(coroutine, function, study)
     cancelled = []
-    for point in points if study.environment.target is Target.ANYIO else ():
+    for point in points:
         if point.does in (Does.CANCELLED, Does.HANDLE) and not point.caught:
             why = (
                 point.said if point.does is Does.CANCELLED else f"`{point.said}`, which it waits for, may be cancelled"
@@ -116,15 +117,30 @@ def may_outlive_cancellation(coroutine: Expr, function: code.Function, study: St
     return _hazards("swallows-cancellation", found, points, coroutine, function, study)
 
 
-def of_group_child(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
-    """All that stands against running a coroutine in a task group."""
-    found = [
-        hazard
-        for predicate in (may_not_end, may_be_cut, may_end_by_cancellation, may_outlive_cancellation)
-        for hazard in predicate(coroutine, function, study)
-    ]
-    known = [hazard for hazard in found if hazard.name != UNRESOLVED]
-    return tuple(dict.fromkeys([*known, *(hazard for hazard in found if hazard.name == UNRESOLVED)]))
+def may_fail_when_cancelled(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`raises-in-cleanup`: an error that it raises while it is cancelled takes the place of the cancellation that ended
+    the group.
+    """
+    child = name_of(coroutine)
+    found: dict[str, Hazard] = {}
+    for called in functions_of(coroutine, function, study):
+        for what, block in _cleaning(called):
+            errors = errors_in(block, called, study)
+            if errors.types:
+                at = place(block[0].span, called, child, function, study)
+                message = f"`{child}` raises `{min(errors.types).rpartition('.')[2]}` in `{what}`{at}"
+                found.setdefault(message, Hazard("raises-in-cleanup", message))
+    return tuple(found.values())[:MOST]
+
+
+def _cleaning(function: code.Function) -> Iterator[tuple[str, code.Block]]:
+    """What a function does when it is cancelled."""
+    for statement in walk(function.body, code.Try):
+        if statement.final:
+            yield "finally", statement.final
+        for handler in statement.handlers:
+            if handler.body and catches_cancellation(handler.types):
+                yield "except", handler.body
 
 
 def _hazards(

@@ -168,9 +168,7 @@ def _of_endless(endless: Sequence[Spawn], bundles: Sequence[Bundle], region: Reg
     yield Hazard("work-is-cut", f"{names} runs for ever, and is now cancelled at the end of `{function.name}`")
 
 
-def _group(
-    region: Region, calls: Calls, function: code.Function, study: Study, *, cancelled: bool
-) -> Iterator[Edit]:
+def _group(region: Region, calls: Calls, function: code.Function, study: Study, *, cancelled: bool) -> Iterator[Edit]:
     """The group itself, unless it is there already."""
     if region.group is not None:
         return

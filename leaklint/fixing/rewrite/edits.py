@@ -190,7 +190,9 @@ class _Filled(libcst.CSTTransformer):
         self._inner = inner
 
     def leave_IndentedBlock(  # noqa: N802 - libcst names it
-        self, original_node: libcst.IndentedBlock, updated_node: libcst.IndentedBlock
+        self,
+        original_node: libcst.IndentedBlock,  # noqa: ARG002 - libcst gives it
+        updated_node: libcst.IndentedBlock,
     ) -> libcst.IndentedBlock:
         """Put the statements into the block that holds the ellipsis."""
         pieces = [self._inner if _is_ellipsis(statement) else [statement] for statement in updated_node.body]
