@@ -25,7 +25,7 @@ from leaklint import reading
 from leaklint.adapters import pool
 from leaklint.adapters.files import Sources, discover
 from leaklint.analysis import Analysis
-from leaklint.app import Options, _Configuration, _work
+from leaklint.app import Configuration, Options, jobs_of
 
 STEPS = ("find", "collect", "link", "judge")
 SPENT: dict[str, float] = defaultdict(float)
@@ -72,10 +72,10 @@ def run() -> tuple[int, int, int]:
     gc.collect()
     gc.disable()
     started = time.process_time()
-    configuration = _Configuration(Options())
+    configuration = Configuration(Options())
     found = discover(["."], exclusion_for=configuration.exclusion, layout=configuration.layout)
     sources = Sources()
-    jobs = _work(found.groups, configuration, sources)
+    jobs = jobs_of(found.groups, configuration.settings, configuration.layout, sources)
     SPENT["find"] += time.process_time() - started
     modules = functions = tasks = 0
     for job in jobs:

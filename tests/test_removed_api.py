@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_what_is_not_to_be_awaited_is_no_coroutine_function(row: Removed) -> Non
 
 
 @pytest.mark.parametrize(
-    "make", [anyio.CancelScope, lambda: anyio.fail_after(1), lambda: anyio.open_signal_receiver(15)]
+    "make", [anyio.CancelScope, lambda: anyio.fail_after(1), lambda: anyio.open_signal_receiver(signal.SIGTERM)]
 )
 def test_what_is_to_be_entered_with_with_is_no_asynchronous_context_manager(make: Callable[[], object]) -> None:
     async def main() -> None:
