@@ -69,12 +69,17 @@ class Repair:
         return propose(self.inputs, self.environment)
 
     def fixed(self, *, unsafe: bool) -> Fixed:
-        return fix_program(self.inputs, self.environment, self.choose if unsafe else safe)
+        return _fixed(self, unsafe)
 
     def choose(self, proposal: Proposal) -> Fix | None:
         """What is chosen with `--unsafe-fixes`, and with `--choose` if the case says so."""
         wanted = self.given.get("choose")
         return next((fix for fix in proposal.fixes if fix.name == wanted), best(proposal))
+
+
+@cache
+def _fixed(repair: Repair, unsafe: bool) -> Fixed:
+    return fix_program(repair.inputs, repair.environment, repair.choose if unsafe else safe)
 
 
 def safe(proposal: Proposal) -> Fix | None:
