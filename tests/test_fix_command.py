@@ -178,7 +178,7 @@ def test_an_unsafe_fix_is_counted_and_written_on_demand(leaklint: Leaklint, proj
     )
     code, shown, _ = leaklint("fix", "app.py", "--unsafe-fixes")
     assert code == 0
-    assert re.search(r"^    hazard: `beat` runs for ever", shown, re.MULTILINE)
+    assert re.search(r"^    hazard: `beat` may never end", shown, re.MULTILINE)
     assert shown.endswith("Found 1 finding (1 fixed, 0 remaining).\n")
     assert "create_task(beat())" in file.read_text()
     assert "asyncio.create_task" not in file.read_text()
@@ -879,7 +879,7 @@ def test_json(leaklint: Leaklint, project: Path) -> None:
     assert (fixed["fix"]["name"], fixed["fix"]["applicability"], fixed["fix"]["hazards"]) == ("task-group", "safe", [])
     assert fixed["fix"]["changes"]
     (fix,) = remaining["fixes"]
-    assert (fix["applicability"], [hazard["name"] for hazard in fix["hazards"]]) == ("unsafe", ["work-is-cut"])
+    assert (fix["applicability"], [hazard["name"] for hazard in fix["hazards"]]) == ("unsafe", ["may-never-end"])
     assert report["files"] == ["app.py"]
     assert report["needs"] == [{"path": None, "requirement": "anyio>=4.14"}]
     assert report["summary"] == {"files": 1, "found": 2, "fixed": 1, "remaining": 1, "fixable": 1}
