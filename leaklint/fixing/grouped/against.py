@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from leaklint.analysis.cancellation.catching import catches_of
 from leaklint.analysis.cancellation.suspending import Suspending
 from leaklint.analysis.kinds import last_name, path_of
-from leaklint.analysis.resolve import resolved
 from leaklint.catalog import Role
-from leaklint.fixing.grouped.bundles import Bundle
+from leaklint.fixing.grouped.bundles import Bundle, bundles_of
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region
-from leaklint.fixing.grouped.variables import Kind, Use, Variable, hushed_types, is_quiet
+from leaklint.fixing.grouped.variables import JOINS, Kind, Use, Variable, hushed_types, is_quiet
 from leaklint.fixing.hazards.children import (
+    may_be_cut,
     may_end_by_cancellation,
+    may_exit,
     may_fail_when_cancelled,
     may_not_end,
     may_outlive_cancellation,
@@ -25,20 +26,16 @@ from leaklint.fixing.hazards.contexts import looks_at
 from leaklint.fixing.hazards.handlers import handlers_around_joins, handlers_that_miss
 from leaklint.fixing.hazards.points import functions_of
 from leaklint.fixing.hazards.raising import NONE, errors_of
-from leaklint.fixing.hazards.regions import unsuitable
+from leaklint.fixing.hazards.regions import may_fail, unsuitable
+from leaklint.fixing.hazards.resources import is_left, limited
 from leaklint.fixing.study import Study, path_to
 from leaklint.model import code
-from leaklint.model.fate import PathKind
 from leaklint.model.fix import Hazard
-from leaklint.model.walk import text, walk
+from leaklint.model.walk import text
 
 _NEW_IN_A_GROUP = frozenset({"native-cancel", "task-factory"})
 """What `unsuitable` finds of statements that are in a group as it is, and that matters for the tasks alone."""
-_MOST_CALLERS = 50
-"""So many callers, and callers of those, are looked at."""
 _EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
-_REACHED = frozenset({PathKind.EARLY_EXIT, PathKind.TIMEOUT, PathKind.PARTIAL_WAIT})
-"""The ways out on which no error ends the function, so that the group waits for the task and does not cancel it."""
 
 
 def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: Study) -> tuple[Hazard, ...]:
@@ -50,11 +47,12 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
         found = [hazard for hazard in found if hazard.name not in ("handle-lacks", "context-is-copied")]
     around = unsuitable(region.inside, function, study)
     found += [hazard for hazard in around if region.group is None or hazard.name in _NEW_IN_A_GROUP]
-    asks = [may_end_by_cancellation, may_outlive_cancellation, may_fail_when_cancelled]
+    asks = [may_end_by_cancellation, may_outlive_cancellation, may_fail_when_cancelled, may_exit]
     if _waits_anew(bundles, region, study):
         asks.insert(0, may_not_end)
-        found += _limits(function, function, study, {function.qualname})
+        found += limited(function, study)
     found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
+    found += _awaited_beside(bundles, region, calls, study)
     found += handlers_that_miss(region.inside, children, function, study)
     found += handlers_around_joins(_joins(bundles, region), region.inside, children, function, study)
     found += _around_joins(_joins(bundles, region), region, children, study, function)
@@ -66,37 +64,25 @@ def _waits_anew(bundles: Sequence[Bundle], region: Region, study: Study) -> bool
     """Whether the function may wait for a task that it did not wait for."""
     if ends_with_cancel(region):
         return False
-    calls = {spawn.call.span for bundle in bundles for spawn in bundle.spawns}
-    tasks = [task for task in study.studied.findings.tasks if task.span in calls]
-    return not region.is_joined or any(not _REACHED.isdisjoint(task.paths) for task in tasks)
+    return not region.is_joined or any(is_left(spawn, study) for bundle in bundles for spawn in bundle.spawns)
 
 
-def _limits(called: code.Function, function: code.Function, study: Study, seen: set[str]) -> Iterator[Hazard]:
-    """`time-limit`: a caller gives a function, which takes longer in a group, so much time and no more."""
-    kinds = study.kinds
-    for caller in study.program.mentioning(called.name, called.qualname):
-        for call in walk(caller.body, code.Call):
-            if last_name(call.func) != called.name or resolved(call.func, caller, kinds) is not called:
-                continue
-            around = [item.context for step in path_to(call.span, caller.body) for item in _items(step.statement)]
-            waits = (outer for outer in walk(caller.body, code.Call) if any(arg is call for arg in outer.args))
-            for limit in (*around, *waits):
-                if kinds.role_of(path_of(limit)) in (Role.WAIT_FOR, Role.TIMEOUT, Role.MOVE_ON):
-                    at = place(_span(limit), caller, function.name, function, study)
-                    yield Hazard("time-limit", f"`{last_name(limit)}`{at} limits the time that `{function.name}` takes")
-                    return
-            if caller.qualname not in seen and len(seen) < _MOST_CALLERS:
-                seen.add(caller.qualname)
-                yield from _limits(caller, function, study, seen)
-
-
-def _items(statement: code.Stmt) -> tuple[code.Item, ...]:
-    return statement.items if isinstance(statement, code.With) else ()
-
-
-def _span(expr: code.Expr) -> code.Span:
-    assert not isinstance(expr, code.Starred)
-    return expr.span
+def _awaited_beside(bundles: Sequence[Bundle], region: Region, calls: Calls, study: Study) -> Iterator[Hazard]:
+    """What a task does that is awaited in the group and is not in it: when one of those fails, it is cancelled, too."""
+    function = bundles[0].function
+    spawns = tuple(spawn for bundle in bundles for spawn in bundle.spawns)
+    if region.group is not None or not may_fail(spawns, function, study):
+        return
+    for other in bundles_of(function, study):
+        if any(spawn in spawns for spawn in other.spawns):
+            continue
+        joins = [use for use in other.uses_by(*JOINS) if region.holds(_statement_span(use))]
+        if joins and other.is_blocked:
+            said = f"{_names(other)}, which line {_line(joins[0])} awaits, cannot be in the group"
+            yield Hazard("joined-with-others", f"{said}: when a task fails, it is cancelled all the same")
+        asks = (may_outlive_cancellation, may_fail_when_cancelled, *(() if calls.is_native else (may_be_cut,)))
+        for child in other.coroutines if joins else ():
+            yield from (hazard for ask in asks for hazard in ask(child, function, study))
 
 
 def _joins(bundles: Sequence[Bundle], region: Region) -> list[code.Await]:

@@ -41,12 +41,15 @@ EXPLAINED: Mapping[str, str] = {
     "module-level": "The task is spawned while a module is imported or a class is made, where nothing can wait.",
     "stops-iteration": "A `StopIteration` or `StopAsyncIteration` would be wrapped in a group, and end no iteration.",
     "raise-inside": "An error that is raised inside of the group leaves it in an `ExceptionGroup`.",
-    "exit-inside": "The program is ended inside of the group, which makes a traceback and exit status 1 of that.",
-    "resource-order": (
-        "A resource is closed before the tasks that use it have ended, or a lock is held until they have, which it was "
-        "not before."
+    "exit-inside": (
+        "The program is ended inside of the group, which prints a traceback of that; and if no task but the function "
+        "does it, the exit status is 1."
     ),
-    "time-limit": "The tasks would come under a time limit that was not theirs.",
+    "resource-order": (
+        "A resource is closed before the tasks that use it have ended, or it is held until they have, which it was not "
+        "before."
+    ),
+    "time-limit": "The tasks would come under a time limit that was not theirs, of this function or of a caller.",
     "host-cleanup-is-cut": (
         "The function awaits while it cleans up inside of the group, and a task that fails would cut that."
     ),
@@ -105,7 +108,7 @@ EXPLAINED: Mapping[str, str] = {
     "context-is-copied": "The task is given a context; in a group of AnyIO it runs in a copy of that.",
     "outlives-function": "Something beyond the function keeps the task alive, so it seems meant to outlive that.",
     "no-task-needed": "The task is awaited where it is spawned: the coroutine could be awaited as well.",
-    "joined-with-others": "One call waits for the task and for something that is no task of the function.",
+    "joined-with-others": "The function waits for the task together with something that cannot be in the group.",
     # -- cancellations
     "unclear-intent": "Nothing tells whether the cancellation is caught on purpose.",
     "needless-handler": "The handler does nothing but forget the cancellation: it is for you to take out.",

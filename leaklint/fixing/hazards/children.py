@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from leaklint.analysis.cancellation.catching import catches_cancellation
 from leaklint.analysis.cancellation.suspending import is_true
-from leaklint.analysis.kinds import last_name
+from leaklint.analysis.kinds import last_name, path_of
+from leaklint.catalog import Role
 from leaklint.fixing.hazards.points import Cleanup, Does, Point, functions_of, points_of, unknown
 from leaklint.fixing.hazards.raising import errors_in
 from leaklint.fixing.hazards.swallowing import swallows
@@ -23,14 +24,18 @@ from leaklint.model.walk import text, walk
 __all__ = [
     "Cleanup",
     "cleanups",
+    "exits",
     "may_be_cut",
     "may_end_by_cancellation",
+    "may_exit",
     "may_fail_when_cancelled",
     "may_not_end",
     "may_outlive_cancellation",
     "never_ends",
 ]
 
+EXITS = frozenset({"builtins.SystemExit", "builtins.KeyboardInterrupt"})
+"""What ends the program."""
 UNRESOLVED = "unresolved-callee"
 _Found = tuple[str, Span, code.Function]
 """What is found, and where."""
@@ -131,6 +136,27 @@ def may_fail_when_cancelled(coroutine: Expr, function: code.Function, study: Stu
                 message = f"`{child}` raises `{min(errors.types).rpartition('.')[2]}` in `{what}`{at}"
                 found.setdefault(message, Hazard("raises-in-cleanup", message))
     return tuple(found.values())[:MOST]
+
+
+def may_exit(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`exit-inside`: it ends the program. The status stays, but a group wraps the `SystemExit`, which is printed with a
+    traceback, and which an `except SystemExit` around a `gather` does not match any more.
+    """
+    child = name_of(coroutine)
+    found: dict[str, Hazard] = {}
+    for called in functions_of(coroutine, function, study):
+        for node in walk(called.body, (code.Raise, code.Call)):
+            if (written := exits(node, called, study)) is not None:
+                said = f"`{child}` ends the program by `{written}`{place(node.span, called, child, function, study)}"
+                found.setdefault(called.qualname, Hazard("exit-inside", f"{said}, which would print a traceback"))
+    return tuple(found.values())[:MOST]
+
+
+def exits(node: code.Raise | code.Call, function: code.Function, study: Study) -> str | None:
+    """What ends the program at a node of a function, as it is written; None if that does not."""
+    if isinstance(node, code.Call):
+        return text(node.func) if study.kinds.role_of_callee(node.func, function) is Role.LEAVES else None
+    return text(node.value) if node.value is not None and path_of(node.value) in EXITS else None
 
 
 def _cleaning(function: code.Function) -> Iterator[tuple[str, code.Block]]:

@@ -112,22 +112,22 @@ def _plain_reads(node: code.Compare | code.Not | code.If | code.Call) -> list[Ex
     return []
 
 
-_SAYING = LOGGING | frozenset(
-    """print format_exception print_exception format_exc print_exc format_exception_only capture_exception
+_LOGGING = LOGGING | frozenset(
+    """format_exception print_exception format_exc print_exc format_exception_only capture_exception
     log_exception""".split()
 )
 
 
 def uses_error(handler: code.Handler) -> bool:
-    """Whether a handler does more with the error than to log it, to raise it again or to raise another one."""
+    """Whether a handler does more with the error than to log it or to raise it again."""
     if handler.name is None:
         return False
     nodes = list(walk(handler.body, (code.Name, code.Call, code.Raise)))
     said = {
         id(name)
         for node in nodes
-        if isinstance(node, code.Raise) or (isinstance(node, code.Call) and last_name(node) in _SAYING)
-        for name in walk(node.value if isinstance(node, code.Raise) else _given(node), code.Name)
+        if isinstance(node, code.Raise) or (isinstance(node, code.Call) and last_name(node) in _LOGGING)
+        for name in ((node.value,) if isinstance(node, code.Raise) else walk(_given(node), code.Name))
     }
     return any(isinstance(each, code.Name) and each.id == handler.name and id(each) not in said for each in nodes)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from leaklint.fixing.hazards.children import (
     may_be_cut,
     may_end_by_cancellation,
+    may_exit,
     may_fail_when_cancelled,
     may_outlive_cancellation,
 )
@@ -24,7 +25,7 @@ def group_hazards(
     """The hazards of coroutines that become children of a group which takes the place of an expression that has
     waited for them so far.
     """
-    asks = (may_be_cut, may_end_by_cancellation, may_outlive_cancellation, may_fail_when_cancelled)
+    asks = (may_be_cut, may_end_by_cancellation, may_outlive_cancellation, may_fail_when_cancelled, may_exit)
     found = [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
     if function.is_async:
         found += unsuitable((), function, study)  # of the program: no other statement is in the group

@@ -52,7 +52,7 @@ def handlers_that_miss(
 
 def clauses_that_miss(block: Block, children: Sequence[Expr], function: code.Function, study: Study) -> tuple[str, ...]:
     """What such clauses would do, with the place of each: a sentence for each, without a final full stop."""
-    errors = errors_in(block, function, study)
+    errors = errors_in(block, function, study, children)
     for child in children:
         errors |= errors_of(child, function, study)
     if not errors or not block:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -104,9 +105,12 @@ def errors_of(coroutine: Expr, function: code.Function, study: Study) -> Errors:
     return _Raising(study, function).awaited(coroutine, function)
 
 
-def errors_in(block: Block, function: code.Function, study: Study) -> Errors:
-    """What statements of a function may raise, besides what comes of awaiting the tasks that it spawns."""
-    return _Raising(study, function).block(block, function, NONE)
+def errors_in(block: Block, function: code.Function, study: Study, children: Sequence[Expr] | None = None) -> Errors:
+    """What statements of a function may raise, besides what comes of awaiting the tasks that it spawns: those that run
+    one of these coroutines; all of them, if none are named.
+    """
+    own = None if children is None else frozenset(map(id, children))
+    return _Raising(study, function, own).block(block, function, NONE)
 
 
 def matches(types: tuple[Expr, ...], errors: Errors, study: Study) -> bool:
@@ -151,6 +155,8 @@ def _bases(path: str, study: Study) -> set[str]:
 class _Raising:
     study: Study
     host: code.Function
+    children: frozenset[int] | None = None
+    """The `id`s of the coroutines whose tasks are asked themselves; all that the host spawns, if None."""
     seen: set[str] = field(default_factory=set)
     open: list[int] = field(default_factory=list)
     """The `id`s of the expressions that are awaited, the outermost first."""
@@ -280,10 +286,12 @@ class _Raising:
         return ANY
 
     def _is_spawned(self, awaited: Expr, function: code.Function) -> bool:
-        """Whether a name is that of tasks which the function itself spawns: what they raise is asked of them."""
+        """Whether a name is that of tasks of the function whose errors are not asked for here."""
         values = self.study.kinds.bindings(function).get(awaited.id, ()) if isinstance(awaited, code.Name) else ()
         spawns = [
-            isinstance(each.expr, code.Call) and self.study.kinds.role_of_callee(each.expr.func, function) is Role.SPAWN
+            isinstance(each.expr, code.Call)
+            and self.study.kinds.role_of_callee(each.expr.func, function) is Role.SPAWN
+            and (self.children is None or not self.children.isdisjoint(map(id, each.expr.args)))
             for each in values
         ]
         return bool(spawns) and all(spawns)

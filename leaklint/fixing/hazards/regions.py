@@ -8,7 +8,7 @@ from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.resolve import resolved
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
 from leaklint.catalog import Role
-from leaklint.fixing.hazards.children import place
+from leaklint.fixing.hazards.children import EXITS, exits, place
 from leaklint.fixing.hazards.interruption import interrupted
 from leaklint.fixing.hazards.raising import ENDINGS, Errors, caught, errors_of, is_broad
 from leaklint.fixing.hazards.resources import misplaced
@@ -19,7 +19,6 @@ from leaklint.model.fix import Hazard, Target
 from leaklint.model.walk import text, walk
 
 _STOPS = frozenset({"builtins.StopIteration", "builtins.StopAsyncIteration"})
-_EXITS = frozenset({"builtins.SystemExit", "builtins.KeyboardInterrupt"})
 _NEXT = frozenset({"__anext__", "__next__"})
 _FACTORY = "set_task_factory"
 """https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_task_factory"""
@@ -94,7 +93,7 @@ def _raises(block: Block, study: Study) -> Iterator[Hazard]:
     """Errors that leave the block: the group wraps them as well."""
     for node in _leaving(block, study):
         path = path_of(node.value) if node.value is not None else None
-        if path not in ENDINGS | _EXITS:
+        if path not in ENDINGS | EXITS:
             raised = "" if node.value is None else f" {last_name(node.value) or text(node.value)}"
             said = f"what `raise{raised}` on line {node.span.line} raises would arrive in an ExceptionGroup"
             yield Hazard("raise-inside", said)
@@ -146,10 +145,8 @@ def _program_wide(block: Block, function: code.Function, study: Study) -> Iterat
     found: dict[str, Hazard] = {}
     for node, where in _reached(block, function, study, set()):
         at = place(node.span, where, "", function, study)
-        value = node.value if isinstance(node, code.Raise) else node.func
         role = study.kinds.role_of_callee(node.func, where) if isinstance(node, code.Call) else None
-        if role is Role.LEAVES or (isinstance(node, code.Raise) and value is not None and path_of(value) in _EXITS):
-            written = text(value) if value is not None else "raise"
+        if (written := exits(node, where, study)) is not None:
             said = f"`{written}`{at} would end the program with a traceback and status 1"
             found.setdefault("exit-inside", Hazard("exit-inside", said))
         elif role is Role.ALL_TASKS and "cancel" in where.words:

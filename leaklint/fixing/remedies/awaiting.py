@@ -21,6 +21,7 @@ from leaklint.fixing.hazards.handles import (
     may_hold_others,
     may_wait_for_itself,
 )
+from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.study import Finding, Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -100,6 +101,7 @@ def _waiting(waiter: code.Function, first: code.Call, study: Study) -> Fix | tup
         hazards += [*may_deadlock(task, spawner, first.span, waiter, study), *may_go_on(task, spawner, study)]
     for call in together:
         hazards += may_be_no_future(called_on(call.func) or handle, waiter, study)
+    hazards += limits_of(waiter, study)
     holder = Cancel(first, handle, (), waiter, study, wait, guarded).holder()
     if holder is not None:
         hazards += may_hold_others(holder, [task.span for task, _ in tasks], waiter, study)

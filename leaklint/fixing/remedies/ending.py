@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from leaklint.catalog import Role
 from leaklint.fixing.endings import Ending, ending
 from leaklint.fixing.hazards.children import may_outlive_cancellation
+from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.members import Kind, Member, members
 from leaklint.fixing.study import Finding, Study
 from leaklint.model import code
@@ -82,5 +83,6 @@ def _is_never_awaited(call: code.Call, function: code.Function) -> bool:
 def _hazards(task: Task, given: Sequence[Member], function: code.Function, study: Study) -> Iterator[Hazard]:
     if task.fate is not Fate.CANCELLED and not _BY_ERROR.issuperset(task.paths):
         yield Hazard("work-is-cut", "what is still running when the tasks are not needed any more is cancelled")
+    yield from limits_of(function, study, apart_from=task.span)
     for member in given:
         yield from may_outlive_cancellation(member.coroutine, function, study)

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from leaklint.fixing.hazards.escaping import escapes
 from leaklint.fixing.hazards.handles import may_be_no_future, may_deadlock, may_go_on
+from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.study import Finding, Step, Study, blocks_of, contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Span
@@ -125,6 +126,7 @@ class _Ending:
         yield from self._cut()
         yield from escapes(self.handle, self.function, self.study)
         yield from may_go_on(self.task, self.function, self.study)
+        yield from limits_of(self.function, self.study)
         yield from may_be_no_future(code.Name(self.handle, self.task.span), self.function, self.study)
 
     # -- what is written -----------------------------------------------------------------------------------------
