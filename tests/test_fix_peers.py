@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -19,7 +20,7 @@ CODES = "ASYNC101,ASYNC111,ASYNC112,ASYNC119,ASYNC121"
 KINDS = ("before", "safe", "all")
 
 Complaints = dict[str, Counter[str]]
-"""What a tool says of the programs, by the names of their cases: each complaint without the place."""
+"""What a tool says of the programs, by the names of their cases: each complaint without its line."""
 
 
 def files_of(repair: Repair, kind: str) -> dict[str, bytes]:
@@ -59,17 +60,32 @@ def run(*command: str, cwd: Path) -> str:
     return subprocess.run([sys.executable, "-m", *command], check=False, capture_output=True, text=True, cwd=cwd).stdout
 
 
+@cache
+def functions(path: Path) -> list[tuple[range, str]]:
+    """The lines of the functions of a file, the outer ones first."""
+    tree = ast.parse(path.read_bytes())
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [(range(node.lineno, (node.end_lineno or node.lineno) + 1), node.name) for node in found]
+
+
+def placed(code: str, path: Path, line: int) -> str:
+    """A complaint of a linter by its code and function: its text names what a fix may write in another way."""
+    around = [name for lines, name in functions(path) if line in lines]
+    return f"{code} in {around[-1] if around else 'the module'}"
+
+
 def flake8(directory: Path) -> Iterator[tuple[str, str]]:
-    style = "--format=%(path)s\t%(code)s %(text)s"
-    for line in run("flake8", "--isolated", f"--select={CODES}", style, ".", cwd=directory).splitlines():
-        path, text = line.split("\t")
-        yield str(directory / path), text
+    style = "--format=%(path)s\t%(row)d\t%(code)s"
+    for found in run("flake8", "--isolated", f"--select={CODES}", style, ".", cwd=directory).splitlines():
+        path, line, code = found.split("\t")
+        yield str(directory / path), placed(code, directory / path, int(line))
 
 
 def ruff(directory: Path) -> Iterator[tuple[str, str]]:
     options = ("--isolated", "--no-cache", "--output-format=json")
     for found in json.loads(run("ruff", "check", *options, ".", cwd=directory)):
-        yield found["filename"], f"{found['code']} {found['message']}"
+        path = Path(found["filename"])
+        yield str(path), placed(found["code"], path, found["location"]["row"])
 
 
 def mypy(directory: Path) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from leaklint.fixing.hazards.children import (
     cleanups,
     may_be_cut,
     may_end_by_cancellation,
+    may_exit,
     may_fail_when_cancelled,
     may_not_end,
     may_outlive_cancellation,
@@ -26,6 +27,7 @@ from leaklint.fixing.hazards.children import (
 )
 from leaklint.fixing.hazards.handlers import clauses_that_miss, handlers_around_joins, handlers_that_miss
 from leaklint.fixing.hazards.regions import spawns_in, unsuitable
+from leaklint.fixing.hazards.resources import limited
 from leaklint.fixing.study import Step, Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Block, Expr
@@ -679,6 +681,19 @@ def test_a_child_that_cleans_up_without_an_error(case: str) -> None:
     assert child_hazards(may_fail_when_cancelled, QUIET_CLEANUPS[case]) == ()
 
 
+@pytest.mark.parametrize("last", ["sys.exit(3)", "raise SystemExit", "await inner()"])
+def test_a_child_that_ends_the_program(last: str) -> None:
+    inner = "async def inner():\n    await asyncio.sleep(1)\n    exit()\n"
+    found = child_hazards(may_exit, f"{inner}async def child():\n    await asyncio.sleep(1)\n    {last}")
+    assert names(found) == ["exit-inside"]
+
+
+@pytest.mark.parametrize("last", ["await asyncio.sleep(1)", "raise OSError", "asyncio.create_task(inner())"])
+def test_a_child_that_does_not_end_the_program(last: str) -> None:
+    inner = "async def inner():\n    await asyncio.sleep(1)\n    exit()\n"
+    assert child_hazards(may_exit, f"{inner}async def child():\n    await asyncio.sleep(1)\n    {last}") == ()
+
+
 def ends(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
     return () if never_ends(coroutine, function, study) else (Hazard("ends", ""),)
 
@@ -729,6 +744,16 @@ HANDLERS = {
     "that uses the error": (
         FAILING + "async def host():\n    try:\n        # group\n        asyncio.create_task(work())\n"
         "    except Exception as error:\n        return error.args",
+        "`except Exception` on line 14 of `host` would get an ExceptionGroup",
+    ),
+    "that prints the error": (
+        FAILING + "async def host():\n    try:\n        # group\n        asyncio.create_task(work())\n"
+        "    except Exception as error:\n        print(f'failed: {error}')",
+        "`except Exception` on line 14 of `host` would get an ExceptionGroup",
+    ),
+    "that says the error in another": (
+        FAILING + "async def host():\n    try:\n        # group\n        asyncio.create_task(work())\n"
+        "    except Exception as error:\n        raise OSError(str(error)) from error",
         "`except Exception` on line 14 of `host` would get an ExceptionGroup",
     ),
     "that catches groups": (
@@ -814,6 +839,10 @@ HANDLERS = {
     ),
 }
 NO_HANDLERS = {
+    "raised by its name": (
+        FAILING + "async def host():\n    try:\n        # group\n        asyncio.create_task(work())\n"
+        "    except Exception as error:\n        raise error"
+    ),
     "nothing fails": (
         "async def host():\n    try:\n        # group\n"
         "        asyncio.create_task(asyncio.sleep(1))\n        print(1)\n"
@@ -1063,6 +1092,76 @@ def test_a_resource_that_is_closed_before_the_group_waits() -> None:
     assert "`work` uses `file`" in hazard.message
     assert region(source.format("task = asyncio.create_task(work(file))\n        await task")) == ()
     assert region(source.format("asyncio.create_task(work(1))")) == ()
+
+
+SIBLING = f"        task = {SLEEP}\n"
+LEFT = "        await asyncio.sleep(1)\n        if value:\n            return\n        await task\n"
+
+
+@pytest.mark.parametrize(
+    ("around", "end", "said"),
+    [
+        ("try:", "    finally:\n        print(1)", "the `finally` of line 9 would run only when the tasks have ended"),
+        ("with open('x'):", "", "`open`, entered on line 9, would be left only when the tasks have ended"),
+        ("async with asyncio.timeout(3):", "", "`asyncio.timeout` on line 9 would hold for the tasks, too"),
+    ],
+)
+def test_a_function_that_is_left_early_within_what_cleans_up(around: str, end: str, said: str) -> None:
+    source = f"async def host(value):\n    {around}\n        # group\n{SIBLING}{{}}{end}"
+    assert [hazard.message for hazard in region(source.format(LEFT))] == [said]
+    assert region(source.format("        await task\n")) == ()
+
+
+def test_what_a_task_raises_that_is_not_in_the_group() -> None:
+    study = study_of(
+        FAILING + "async def host():\n    first = asyncio.create_task(work())\n"
+        "    second = asyncio.create_task(asyncio.sleep(1))\n    await first\n    await second\n"
+        "async def main():\n    try:\n        await host()\n    except ValueError:\n        pass"
+    )
+    (host,) = (each for each in study.facts.functions if each.name == "host")
+    first, second = (spawn.spawned_call for spawn in spawns_in(host.body, host, study))
+    assert first is not None
+    assert second is not None
+    expected = ("`except ValueError` on line 18 of `main` would not catch it any more",)
+    assert clauses_that_miss(host.body, [second], host, study) == expected
+    assert clauses_that_miss(host.body, [first, second], host, study) == expected
+    assert clauses_that_miss(host.body[1:2], [second], host, study) == ()
+
+
+LIMITS = {
+    "wait_for": "await asyncio.wait_for(host(), 4)",
+    "within a gather": "await asyncio.wait_for(asyncio.gather(host(), other()), 4)",
+    "a task": "task = asyncio.create_task(host())\n    await asyncio.wait_for(task, 4)",
+    "timeout": "async with asyncio.timeout(4):\n        await host()",
+    "fail_after": "with anyio.fail_after(4):\n        await host()",
+    "of its own name": "limit = asyncio.timeout(4)\n    async with limit:\n        await host()",
+}
+NO_LIMITS = {
+    "none": "await host()",
+    "of another": "await asyncio.wait_for(other(), 4)\n    await host()",
+    "a scope": "with anyio.CancelScope():\n        await host()",
+    "left before": "async with asyncio.timeout(4):\n        await other()\n    await host()",
+}
+CALLED = (
+    f"async def host():\n    {SLEEP}\nasync def other(): pass\nasync def main():\n    await middle()\n"
+    "async def middle():\n    "
+)
+
+
+def limits(source: str) -> list[str]:
+    study = study_of(CALLED + source)
+    host = next(each for each in study.facts.functions if each.name == "host")
+    return names(limited(host, study))
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_a_caller_that_limits_the_time(case: str) -> None:
+    assert limits(LIMITS[case]) == ["time-limit"]
+
+
+@pytest.mark.parametrize("case", NO_LIMITS)
+def test_a_caller_that_does_not_limit_the_time(case: str) -> None:
+    assert limits(NO_LIMITS[case]) == []
 
 
 def test_the_top_level_of_a_module_cannot_wait() -> None:

@@ -28,7 +28,7 @@ from leaklint.fixing.hazards.points import functions_of
 from leaklint.fixing.hazards.raising import NONE, errors_of
 from leaklint.fixing.hazards.regions import may_fail, unsuitable
 from leaklint.fixing.hazards.resources import is_left, limited
-from leaklint.fixing.study import Study, path_to
+from leaklint.fixing.study import Study, blocks_of, path_to
 from leaklint.model import code
 from leaklint.model.fix import Hazard
 from leaklint.model.walk import text
@@ -45,6 +45,9 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
     found = [hazard for bundle in bundles for hazard in bundle.hazards]
     if calls.is_native:
         found = [hazard for hazard in found if hazard.name not in ("handle-lacks", "context-is-copied")]
+    if region.group is None:
+        # the group can end before a `return` at its end
+        found += _leaves(region.inside[:-1] if isinstance(region.inside[-1], code.Return) else region.inside)
     around = unsuitable(region.inside, function, study)
     found += [hazard for hazard in around if region.group is None or hazard.name in _NEW_IN_A_GROUP]
     asks = [may_end_by_cancellation, may_outlive_cancellation, may_fail_when_cancelled, may_exit]
@@ -58,6 +61,24 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
     found += _around_joins(_joins(bundles, region), region, children, study, function)
     found += [hazard for bundle in bundles for hazard in _of_uses(bundle, calls, study)]
     return tuple(dict.fromkeys(found))
+
+
+def return_inside(statement: code.Return | code.Break | code.Continue) -> Hazard:
+    """`return-inside`: a statement that leaves the group from within looks like an end, and waits for the tasks;
+    flake8-async has it as ASYNC121 (https://flake8-async.readthedocs.io/en/latest/rules.html).
+    """
+    what = type(statement).__name__.lower()
+    message = f"`{what}` on line {statement.span.line} would be inside the group"
+    return Hazard("return-inside", message, blocks=True)
+
+
+def _leaves(block: code.Block, *, in_loop: bool = False) -> Iterator[Hazard]:
+    """What leaves these statements from within; `break` and `continue` in a loop among them do not."""
+    for statement in block:
+        if isinstance(statement, code.Return) or (isinstance(statement, code.Break | code.Continue) and not in_loop):
+            yield return_inside(statement)
+        for inner in blocks_of(statement):
+            yield from _leaves(inner, in_loop=in_loop or isinstance(statement, code.While | code.For))
 
 
 def _waits_anew(bundles: Sequence[Bundle], region: Region, study: Study) -> bool:

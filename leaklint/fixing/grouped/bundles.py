@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from leaklint.analysis.kinds import last_name, pairs, path_of
+from leaklint.analysis.kinds import TASK, last_name, pairs, path_of
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
 from leaklint.catalog import Role
 from leaklint.fixing.grouped.variables import METHODS, Kind, Use, Variable, held, uses_of, variable_of
@@ -157,6 +157,9 @@ class _Collector:
                     self._add_variable(variable_of(use.others[0], self.function))
                 else:
                     self._escape(use.others[0], f"`{use.variable.name}`")
+            case Kind.AWAITED:
+                for name in self._returned_with(use):
+                    self._add_variable(variable_of(name, self.function))
             case Kind.GATHERED | Kind.WAITED:
                 for part in use.others:
                     for name in held(part) or ():
@@ -165,6 +168,15 @@ class _Collector:
                         self._block(
                             "joined-with-others", f"line {part_line(part)} waits for it and for `{text(part)}` at once"
                         )
+
+    def _returned_with(self, use: Use) -> Iterator[code.Name]:
+        """The other tasks that are awaited in one `return`, which comes after a group for all of them alone."""
+        statement = path_to(_place_of(use), self.function.body)[-1].statement
+        for awaited in walk(statement, code.Await) if isinstance(statement, code.Return) else ():
+            match awaited.value:
+                case code.Name(id=name) as other if name in self.function.local_names:
+                    if self.study.kinds.of(other, self.function) == TASK:
+                        yield other
 
     def _add_given(self, use: Use) -> None:
         """What a variable is bound to, or is given to keep."""
@@ -309,6 +321,11 @@ def _escaped(node: Expr, named: str, function: code.Function) -> tuple[str, str]
 
 def _values(value: Expr | None) -> Iterable[Expr]:
     return () if value is None else value.items if isinstance(value, code.Display) else (value,)
+
+
+def _place_of(use: Use) -> Span:
+    assert not isinstance(use.node, code.Starred)
+    return use.node.span
 
 
 def _span(node: Expr) -> Span:

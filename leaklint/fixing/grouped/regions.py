@@ -12,7 +12,6 @@ from leaklint.analysis.kinds import path_of
 from leaklint.analysis.spawns import Spawn
 from leaklint.fixing.grouped.bundles import Bundle
 from leaklint.fixing.grouped.variables import JOINS, Kind, Use, Variable, held
-from leaklint.fixing.hazards.resources import is_final_around, is_left
 from leaklint.fixing.study import Step, Study, contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span
@@ -61,35 +60,7 @@ def region_of(bundles: Sequence[Bundle], study: Study) -> Region:
     existing = _existing(bundles, function, study)
     if existing is not None:
         return existing
-    joined = _joined(bundles, function)
-    return _outside(joined, bundles, study) if joined else _to_the_end(bundles, function)
-
-
-def _outside(region: Region, bundles: Sequence[Bundle], study: Study) -> Region:
-    """A region, or what is around it and cleans up when the function leaves it early: that comes before the group waits
-    for a task then, as it came before the task ended. Not if the tasks use what is opened there.
-    """
-    function, spawns = bundles[0].function, [spawn for bundle in bundles for spawn in bundle.spawns]
-    if not any(is_left(spawn, study) for spawn in spawns):
-        return region
-    used = {name.id for spawn in spawns for name in walk(spawn.call, code.Name)}
-    steps, block = path_to(region.inside[0].span, function.body)[:-1], region.block
-    for step in reversed(steps):
-        match step.statement:
-            case code.With(items=items) if _is_scope(step) or any(
-                name.id in used for item in items for name in walk(item.target, code.Name)
-            ):
-                break
-            case code.Try(handlers=[_, *_]):
-                break
-            case code.With():
-                block = step.block
-            case statement if is_final_around(statement, region.inside):
-                block = step.block
-    if block is region.block:
-        return region
-    at = next(step.position for step in steps if step.block is block)
-    return replace(_with_tail(bundles, block, at, at, at), is_joined=True)
+    return _joined(bundles, function) or _to_the_end(bundles, function)
 
 
 def _to_the_end(bundles: Sequence[Bundle], function: code.Function) -> Region:

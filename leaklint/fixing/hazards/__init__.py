@@ -74,6 +74,7 @@ EXPLAINED: Mapping[str, str] = {
     "handle-is-unused": "Nothing uses the handle after the spawn.",
     "needs-held-lock": "The task needs for its cleanup what the function that waits for it holds: neither would go on.",
     "pause-before-change": "The function would pause where others see a task that it is about to replace.",
+    "return-inside": "A `return`, `break` or `continue` would leave the group from within, and wait for the tasks.",
     "never-ends": "The task runs for ever, and a group at this place would wait for it.",
     "work-is-cut": "A way out of the function left the task running; now it is cancelled there.",
     "outlasts-time-limit": "A shielded cleanup does not end with a time limit of AnyIO around it.",

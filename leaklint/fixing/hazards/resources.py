@@ -41,7 +41,7 @@ def misplaced(block: Block, spawns: tuple[Spawn, ...], function: code.Function, 
     for step in path_to(block[0].span, function.body)[:-1]:
         if isinstance(step.statement, code.With):
             yield from _around(step.statement, function, study)
-        elif is_final_around(step.statement, block):
+        elif _is_final_around(step.statement, block):
             said = f"the `finally` of line {step.statement.span.line} would run only when the tasks have ended"
             yield Hazard("resource-order", said)
     for statement in walk(block, code.With):
@@ -55,7 +55,7 @@ def misplaced(block: Block, spawns: tuple[Spawn, ...], function: code.Function, 
                     yield Hazard("resource-order", f"{said} {statement.span.line}: the group would wait after that")
 
 
-def is_final_around(statement: code.Stmt, block: Block) -> bool:
+def _is_final_around(statement: code.Stmt, block: Block) -> bool:
     """Whether a statement around a block runs a `finally` after it."""
     return (
         isinstance(statement, code.Try)
@@ -131,8 +131,10 @@ def _limit_around(site: Site, study: Study) -> code.Expr | None:
                 is_scope = found.entry is Entry.SCOPE and last_name(context) != "CancelScope"
                 if is_scope and not contains(span_of(context), site.span):
                     return context
-    bound = [each for each in walk(caller.body, code.Assign) if contains(each.span, site.span)]
-    names = {name.id for name in walk([each.targets for each in bound], code.Name)}
+    bound = [
+        target for each in walk(caller.body, code.Assign) if contains(each.span, site.span) for target in each.targets
+    ]
+    names = {name.id for target in bound for name in walk(target, code.Name)}
     for call in walk(caller.body, code.Call):
         if study.kinds.role_of_callee(call.func, caller) is Role.WAIT_FOR:
             given = (*call.args, *(keyword.value for keyword in call.keywords))

@@ -14,18 +14,17 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from leaklint.analysis.spawns import Spawn
-from leaklint.fixing.grouped.against import ends_with_cancel, hazards_of, without_handles
+from leaklint.fixing.grouped.against import ends_with_cancel, hazards_of, return_inside, without_handles
 from leaklint.fixing.grouped.bundles import Bundle, bundles_of
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region, region_of
 from leaklint.fixing.grouped.writing import Writer
 from leaklint.fixing.hazards.children import never_ends
 from leaklint.fixing.shielding import shields
-from leaklint.fixing.study import Finding, Study
+from leaklint.fixing.study import Finding, Study, contains
 from leaklint.model import code
 from leaklint.model.fate import Fate, PathKind, Task
-from leaklint.model.fix import Edit, Fix, Forget, Hazard, Target, Wrap
-from leaklint.model.walk import walk
+from leaklint.model.fix import Edit, Fix, Forget, Hazard, Insert, Replace, Substitute, Target, Wrap
 
 NAME = "task-group"
 CODES = frozenset({"LK101", "LK102", "LK104", "LK106", "LK201", "LK206", "LK207", "LK304"})
@@ -137,8 +136,13 @@ def _plan(bundles: tuple[Bundle, ...], study: Study) -> _Plan:
         return _Plan(bundles, region, (), tuple(dict.fromkeys(hazards)))
     shielded = [shields(each, function, study) for bundle in bundles for each in bundle.coroutines]
     hazards += [hazard for each in shielded for hazard in each.hazards]
-    group = _group(region, calls, function, study, cancelled=bool(endless))
-    edits: tuple[Edit, ...] = (*writer.edits(), *group, *(edit for each in shielded for edit in each.edits))
+    leaving = _leaving(region, function, study)
+    written = writer.edits()
+    if leaving.statement is not None and any(_is_within(edit, leaving.statement.span) for edit in written):
+        return _Plan(bundles, region, (), (return_inside(leaving.statement),))
+    group = _group(region, calls, function, study, cancelled=bool(endless), after=leaving.after)
+    shields_ = (edit for each in shielded for edit in each.edits)
+    edits: tuple[Edit, ...] = (*written, *leaving.edits, *group, *shields_)
     notes = dict.fromkeys(note for each in shielded for note in each.notes)
     edits = (*dict.fromkeys(edits), Forget("asyncio"))
     return _Plan(bundles, region, edits, tuple(dict.fromkeys(hazards)), tuple(notes))
@@ -162,13 +166,41 @@ def _of_endless(endless: Sequence[Spawn], bundles: Sequence[Bundle], region: Reg
     names = _listed(_children(endless))
     if region.group is not None or len(endless) < sum(len(bundle.spawns) for bundle in bundles):
         yield Hazard("never-ends", f"{names} never ends, and the group would wait for it", blocks=True)
-    elif leaving := next(walk(region.inside, code.Return), None):
-        message = f"{names} never ends, and `return` on line {leaving.span.line} would wait for it in the group"
-        yield Hazard("never-ends", message, blocks=True)
     yield Hazard("work-is-cut", f"{names} runs for ever, and is now cancelled at the end of `{function.name}`")
 
 
-def _group(region: Region, calls: Calls, function: code.Function, study: Study, *, cancelled: bool) -> Iterator[Edit]:
+class _Leaving(NamedTuple):
+    """How the function returns after the group what it has returned at the end of the statements in it."""
+
+    statement: code.Return | None = None
+    edits: tuple[Edit, ...] = ()
+    after: str = ""
+    """The statement after the group."""
+
+
+def _leaving(region: Region, function: code.Function, study: Study) -> _Leaving:
+    last = region.inside[-1]
+    if region.group is not None or not isinstance(last, code.Return):
+        return _Leaving()
+    value = last.value
+    if value is None or isinstance(value, code.Starred):
+        return _Leaving(last, (Substitute(last.span, ()),), "return")
+    written = study.written(value.span)
+    if isinstance(value, code.Constant) and "\n" not in written:
+        return _Leaving(last, (Substitute(last.span, ()),), f"return {written}")
+    # what it is worth is found out where it was so far, before the tasks have ended
+    name = study.free_name("result", function)
+    expression = f"({written})" if "\n" in written else written
+    return _Leaving(last, (Substitute(last.span, (f"{name} = {expression}",)),), f"return {name}")
+
+
+def _is_within(edit: Edit, span: code.Span) -> bool:
+    return isinstance(edit, Replace | Substitute | Insert) and contains(span, edit.span)
+
+
+def _group(
+    region: Region, calls: Calls, function: code.Function, study: Study, *, cancelled: bool, after: str
+) -> Iterator[Edit]:
     """The group itself, unless it is there already."""
     if region.group is not None:
         return
@@ -177,6 +209,8 @@ def _group(region: Region, calls: Calls, function: code.Function, study: Study, 
     template = f"async with {spelled}() as {calls.group}:\n    ..."
     if cancelled:
         template += f"\n    {calls.group}.cancel_scope.cancel()"
+    if after:
+        template += f"\n{after}"
     first, last = region.inside[0].span, region.inside[-1].span
     yield Wrap(first, last, template, function.qualname, exact=True)
     yield from imports

@@ -17,7 +17,7 @@ from leaklint.fixing.study import Finding, Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import Task
-from leaklint.model.fix import Edit, Fix, Hazard, Import, Replace
+from leaklint.model.fix import Edit, Fix, Hazard, Import, Replace, Substitute
 from leaklint.model.walk import text, walk
 
 NAME = "await-thread"
@@ -44,7 +44,11 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         spelled, imports = study.spelled("asyncio.wrap_future", function)
         written = f"{spelled}({written})"
     notes = (f"`{function.name}` waits on line {call.span.line} until the work is done, and gets its errors",)
-    edits: tuple[Edit, ...] = (Replace(call.span, f"await {written}"), *imports)
+    written = f"await {written}"
+    # the future is all that an unused variable was for: the result may be None
+    unused = isinstance(statement, code.Assign) and _is_unused(statement, function, study)
+    waiting = Substitute(statement.span, (written,)) if unused else Replace(call.span, written)
+    edits: tuple[Edit, ...] = (waiting, *imports)
     hazards = tuple(dict.fromkeys(_hazards(call, statement, function, study)))
     return Fix(NAME, "await the future", study.path, edits, hazards, notes)
 
@@ -55,6 +59,15 @@ def _call_at(finding: Finding, function: code.Function) -> code.Call | None:
 
 def _named(function: code.Function) -> str:
     return f"`{function.name}`, which is no coroutine function," if function.kind == "function" else "a lambda"
+
+
+def _is_unused(statement: code.Assign, function: code.Function, study: Study) -> bool:
+    """Whether all that an assignment binds is one variable of the function, which nothing else mentions."""
+    match statement.targets:
+        case (code.Name(id=name),) if name in function.local_names:
+            mentioned = sum(each.id == name for each in walk(function.body, code.Name))
+            return mentioned == 1 and not any(name in scope.free_names for scope in study.program.inside(function))
+    return False
 
 
 def _hazards(

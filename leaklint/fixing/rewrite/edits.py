@@ -175,10 +175,8 @@ class Edited(libcst.CSTTransformer):
         lines = list(inner[0].leading_lines)
         blank = next((index for index, line in enumerate(lines) if line.comment), len(lines))
         inner = [inner[0].with_changes(leading_lines=lines[blank:]), *inner[1:]]
-        *before, last = self._parsed(template.split("\n"))
-        outer = last.visit(_Filled(inner))
-        assert isinstance(outer, Statement)
-        first, *others = [*before, outer]
+        filled = [statement.visit(_Filled(inner)) for statement in self._parsed(template.split("\n"))]
+        first, *others = [statement for statement in filled if isinstance(statement, Statement)]
         return [first.with_changes(leading_lines=lines[:blank]), *others]
 
 
