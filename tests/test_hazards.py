@@ -198,7 +198,7 @@ ENDS = {
     "a method that is overridden by others that end": """
         class Base:
             async def step(self):
-                raise NotImplementedError
+                await asyncio.sleep(2)
         class Derived(Base):
             async def step(self):
                 await asyncio.sleep(1)
@@ -338,7 +338,7 @@ STAYS = {
         """
         class Base:
             async def step(self):
-                pass
+                print("step")
         class Derived(Base):
             async def step(self):
                 while True:

@@ -73,6 +73,10 @@ EXPLAINED: Mapping[str, str] = {
     ),
     "handle-is-unused": "Nothing uses the handle after the spawn.",
     "needs-held-lock": "The task needs for its cleanup what the function that waits for it holds: neither would go on.",
+    "pause-before-work": (
+        "The function would pause before something that it has reached without a pause so far: others may come in "
+        "between, and a cancellation would keep it from that."
+    ),
     "pause-before-change": "The function would pause where others see a task that it is about to replace.",
     "return-inside": "A `return`, `break` or `continue` would leave the group from within, and wait for the tasks.",
     "never-ends": "The task runs for ever, and a group at this place would wait for it.",

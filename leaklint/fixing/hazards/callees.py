@@ -27,11 +27,10 @@ def targets(callee: Expr, caller: code.Function, study: Study) -> tuple[code.Fun
     found = resolved(callee, caller, study.kinds)
     if found is None or _is_rebound(callee, found, caller, study):
         return None
-    overriding = _overriding(callee, found, caller, study)
-    every = [each for each in (found, *overriding) if not _is_sketch(each)]
-    if not every or any(not is_itself(each, study.program) for each in every):
+    every = (found, *_overriding(callee, found, caller, study))
+    if _is_sketch(found) or any(not is_itself(each, study.program) for each in every):
         return None
-    return tuple(every)
+    return tuple(each for each in every if not _is_sketch(each))
 
 
 def manager(callee: Expr, caller: code.Function, study: Study) -> code.Function | None:
@@ -84,13 +83,14 @@ def _overriding(callee: Expr, found: code.Function, caller: code.Function, study
 
 
 def _is_sketch(function: code.Function) -> bool:
-    """Whether a method is there for others to define: abstract, or it does no more than to raise."""
+    """Whether a method is there for others to define: abstract, or it does nothing, or no more than to raise."""
     if any(last_name(decorator) == "abstractmethod" for decorator in function.decorators):
         return True
     match function.body:
         case (code.Raise(value=value),):
             return value is not None and last_name(value) == "NotImplementedError"
-    return False
+    says = (isinstance(each, code.Evaluate) and isinstance(each.value, code.Constant) for each in function.body)
+    return function.is_async and function.owner is not None and all(says)
 
 
 def returned(function: code.Function) -> tuple[Expr, ...] | None:

@@ -22,6 +22,7 @@ from leaklint.fixing.hazards.handles import (
     may_wait_for_itself,
 )
 from leaklint.fixing.hazards.limits import limits_of
+from leaklint.fixing.hazards.pausing import pauses_before
 from leaklint.fixing.study import Finding, Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -102,6 +103,10 @@ def _waiting(waiter: code.Function, first: code.Call, study: Study) -> Fix | tup
     for call in together:
         hazards += may_be_no_future(called_on(call.func) or handle, waiter, study)
     hazards += limits_of(waiter, study)
+    waits = [
+        edit for edit in edits if isinstance(edit, Insert | Substitute) and any(wait in line for line in edit.lines)
+    ]
+    hazards += [hazard for edit in waits for hazard in pauses_before(edit.span, waiter)]
     holder = Cancel(first, handle, (), waiter, study, wait, guarded).holder()
     if holder is not None:
         hazards += may_hold_others(holder, [task.span for task, _ in tasks], waiter, study)

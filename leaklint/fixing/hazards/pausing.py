@@ -1,0 +1,50 @@
+"""What a wait that is put into a function would stand in front of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaklint.analysis.kinds import last_name
+from leaklint.analysis.outcomes import is_harmless
+from leaklint.fixing.study import path_to
+from leaklint.model import code
+from leaklint.model.code import Span
+from leaklint.model.fix import Hazard
+from leaklint.model.walk import walk
+
+
+def pauses_before(span: Span, function: code.Function) -> tuple[Hazard, ...]:
+    """`pause-before-work`: a wait after the statement at a place would come before something that was reached without
+    a pause. Another task may come in between, and a second cancellation, or one of AnyIO, would end the function there.
+    """
+    for statement in _behind(span, function):
+        if isinstance(statement, code.Raise):
+            return ()
+        if _works(statement):
+            message = f"`{function.name}` would pause before line {statement.span.line}, which it reached at once"
+            return (Hazard("pause-before-work", message),)
+        if isinstance(statement, code.Return):
+            return ()
+    return ()
+
+
+def _behind(span: Span, function: code.Function) -> Iterator[code.Stmt]:
+    """The statements that come after one, in its block and in those around it."""
+    for step in reversed(path_to(span, function.body)):
+        yield from step.block[step.position + 1 :]
+
+
+def _works(statement: code.Stmt) -> bool:
+    """Whether a statement does something that others can see; to forget a handle is nothing."""
+    match statement:
+        case code.Assign(targets=targets, value=code.Constant(value=None)):
+            return not all(isinstance(target, code.Name | code.Attribute) for target in targets)
+        case code.Assign(targets=targets) if not all(isinstance(target, code.Name) for target in targets):
+            return True
+        case code.Augment(target=target) if not isinstance(target, code.Name):
+            return True
+        case code.Delete():
+            return True
+    awaits = any(True for _ in walk(statement, code.Await))
+    calls = (call for call in walk(statement, code.Call) if last_name(call.func) != "cancel")
+    return awaits or any(not is_harmless(call.func) for call in calls)
