@@ -33,8 +33,11 @@ def files_of(repair: Repair, kind: str) -> dict[str, bytes]:
 
 @cache
 def written(kind: str, root: Path) -> Path:
-    """A directory with a package for each case."""
+    """A directory with a package for each case that is changed."""
+    kinds = ("safe", "all") if kind == "before" else (kind,)
     for number, repair in enumerate(repairs()):
+        if not any(repair.fixed(unsafe=each == "all").rewritten for each in kinds):
+            continue
         for path, data in files_of(repair, kind).items():
             file = root / kind / package(number) / path
             file.parent.mkdir(parents=True, exist_ok=True)

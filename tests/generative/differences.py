@@ -21,6 +21,8 @@ from generative.running import CLOSED, OPENING, Ending, Failure, Trace
 
 CAUGHT = "caught"
 """With which begins what a handler tells."""
+GROUP = "unhandled errors in a TaskGroup"
+"""With which begins the text of a group of errors."""
 CALLERS = ("main", "outer")
 """Who awaits the function that is mended."""
 UNENDING = ("never ends", "waits for ever", "spins")
@@ -286,7 +288,8 @@ def _is_cut(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
 
 
 def _without_handlers(told: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(text for text in told if not text.startswith(CAUGHT))
+    """Without what is told of errors, also of those that are given as results."""
+    return tuple(text for text in told if not text.startswith((CAUGHT, GROUP)))
 
 
 def _tail(told: tuple[str, ...], usual: tuple[str, ...]) -> tuple[str, ...]:
