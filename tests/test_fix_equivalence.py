@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from leaklint.fixing import Fixed
+from leaklint.fixing.hazards import EXPLAINED
 from leaklint.model.fix import Target
 
 PRELUDE = """\
@@ -645,6 +646,7 @@ COMES_TRUE = {
     "cancellation-ends-it": CANCELLATIONS,
     "cancellation-is-caught": {Kind.HANGS, *CANCELLATIONS},
     "cleanup-is-cut": CUTS,
+    "context-is-copied": {Kind.COURSE},
     "errors-are-results": ERRORS,
     "exit-inside": {Kind.EXIT},
     "foreign-cancellation": {Kind.EARLY, Kind.CUT, *CANCELLATIONS},
@@ -656,7 +658,7 @@ COMES_TRUE = {
     "may-never-end": {Kind.HANGS, Kind.LEFT, Kind.COURSE},
     "native-cancel": {Kind.EARLY, *CANCELLATIONS},
     "other-result": {Kind.RESULT, Kind.TYPE, Kind.COURSE},
-    "outlasts-cancellation": {Kind.HANGS, Kind.LEFT, Kind.LATE, *ERRORS},
+    "outlasts-cancellation": {Kind.HANGS, Kind.LEFT, Kind.LATE, *CANCELLATIONS},
     "outlasts-time-limit": {Kind.CUT, *CANCELLATIONS},
     "pause-before-change": {Kind.LATE, *CANCELLATIONS},
     "pause-before-work": {Kind.LATE, *CANCELLATIONS},
@@ -664,7 +666,7 @@ COMES_TRUE = {
     "raises-in-cleanup": CANCELLATIONS,
     "resource-order": {Kind.LATE, Kind.COURSE},
     "single-error-grouped": ERRORS,
-    "swallows-cancellation": {Kind.HANGS, Kind.LATE, *ERRORS},
+    "swallows-cancellation": {Kind.HANGS, Kind.LATE, *CANCELLATIONS},
     "time-limit": {Kind.CUT, *CANCELLATIONS},
     "unresolved-callee": {*Kind},
     "waits-here": {Kind.LATE, Kind.COURSE},
@@ -729,6 +731,10 @@ def test_unsafe_fixes() -> None:
 @pytest.mark.nightly
 def test_unsafe_fixes_of_many_programs() -> None:
     unsafe_fixes_change_what_they_state(NIGHTLY)
+
+
+def test_every_hazard_of_the_table_exists() -> None:
+    assert {*COMES_TRUE} <= {*EXPLAINED}
 
 
 def pair_of(program: Program, fixed: Fixed) -> Pair | None:

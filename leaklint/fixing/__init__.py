@@ -70,6 +70,7 @@ class _Mending:
     def __post_init__(self) -> None:
         self._original = {each.path: each.data for each in self.inputs}
         self._examination = examine(self.inputs, whole=True)
+        self._proposed: tuple[Proposal, ...] | None = None
 
     def run_pass(self) -> bool:
         """Apply what is chosen and goes together; False if that is nothing."""
@@ -100,9 +101,9 @@ class _Mending:
 
     def _proposals(self) -> list[Proposal]:
         """What can be done in the state so far, without what was tried in vain."""
-        return [
-            self._without_barred(each) for each in proposals(self._examination, _data(self.inputs), self.environment)
-        ]
+        if self._proposed is None:
+            self._proposed = proposals(self._examination, _data(self.inputs), self.environment)
+        return [self._without_barred(each) for each in self._proposed]
 
     def _without_barred(self, proposal: Proposal) -> Proposal:
         barred = [self.barred[key] for fix in proposal.fixes if (key := _key(proposal, fix)) in self.barred]
@@ -131,7 +132,7 @@ class _Mending:
     def _accept(self, chosen: Sequence[Choice], edited: Sequence[Input], examination: Examination) -> None:
         for proposal, fix in chosen:
             self.applied[fix.path].append((proposal.finding, fix))
-        self.inputs, self._examination = tuple(edited), examination
+        self.inputs, self._examination, self._proposed = tuple(edited), examination, None
 
 
 def _written(each: Input, chosen: Sequence[Choice]) -> bytes | Hazard:

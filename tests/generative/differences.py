@@ -164,6 +164,11 @@ class Comparison:
             return _is_part(self.rewritten.told(who), calm)
         return _tail(self.original.told(who), calm) == _tail(self.rewritten.told(who), calm)
 
+    def _stops_in_its_own_group(self, who: str) -> bool:
+        """A task that has a group of its own now can be interrupted where it leaves that."""
+        new = self.rewritten.told(who)
+        return not self.is_timed and any(told[: len(new)] == new for told in self.alone[who])
+
     def _is_interrupted_again(self) -> bool:
         """I3: it is interrupted while it waits for what it has cancelled; who does that wants it to end at once."""
         old, new = self.original, self.rewritten
@@ -183,8 +188,8 @@ class Comparison:
             return new == "raises" and self._error_arrives()  # before it could exit
         if new == "is cancelled":
             return old in ("returns", "raises") and self._still_waits()
-        if old == "is cancelled" and self._interruption is not None:
-            return self._stops_before()
+        if old == "is cancelled":
+            return self._stops_before() if self._interruption is not None else self._error_arrives()
         return (old == "returns" and self._error_arrives()) or self._first_error_wins() or self._error_is_handled()
 
     def _of_time(self) -> Difference | None:
@@ -192,7 +197,7 @@ class Comparison:
         old, new = self.original, self.rewritten
         if not self._is_calm:
             return None
-        if new.time < old.time:
+        if new.time < old.time and new.ending.how == "returns":
             return Difference(Kind.EARLY, f"after {old.time} s, now after {new.time} s")
         last = {who: told[-1].time for who, told in old.events.items()}
         over = max([old.over, *(time for who, time in last.items() if who not in CALLERS)])
@@ -225,7 +230,7 @@ class Comparison:
         if _is_cut(old, new) and who not in self.rewritten.caught_closing:
             return Difference(Kind.CUT, f"{who} does {_listed(old)}, now {_listed(new)}")
         if who in self.alone:
-            possible = new == old or new in self.alone[who]
+            possible = new == old or new in self.alone[who] or self._stops_in_its_own_group(who)
         elif self._is_free:
             # what a handler does that takes the error is its own
             done = _before_handlers(new) if self._error_is_handled() else _without_handlers(new)
