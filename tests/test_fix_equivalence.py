@@ -670,7 +670,7 @@ COMES_TRUE = {
     "time-limit": {Kind.CUT, *CANCELLATIONS},
     "unresolved-callee": {*Kind},
     "waits-here": {Kind.LATE, Kind.COURSE},
-    "work-is-cut": CUTS,
+    "work-is-cut": {Kind.LATE, *CUTS},
 }
 """What may be different where a fix states a hazard."""
 

@@ -81,6 +81,8 @@ class Comparison:
     """The function that was mended is called once, and nothing else was mended: it is known when all happens."""
     is_whole: bool = True
     """No task of the program may be left running any more."""
+    is_hushed: bool = False
+    """Something in the program suppresses errors without a word."""
     calm: Trace | None = None
     """The original undisturbed, if the two were interrupted in different turns of the loop at the same time."""
 
@@ -143,10 +145,13 @@ class Comparison:
 
     def _error_is_handled(self) -> bool:
         """I2: the error of a task that nobody had looked at arrives, and a handler that is there takes it."""
-        return bool(self._unseen) and any(
-            text.startswith(CAUGHT) and text not in self.original.told(who)
-            for who in self.rewritten.events
-            for text in self.rewritten.told(who)
+        return bool(self._unseen) and (
+            self.is_hushed
+            or any(
+                text.startswith(CAUGHT) and text not in self.original.told(who)
+                for who in self.rewritten.events
+                for text in self.rewritten.told(who)
+            )
         )
 
     def _stops_before(self) -> bool:
@@ -257,7 +262,8 @@ class Comparison:
     @property
     def _is_free(self) -> bool:
         """I2: an error that nobody looked at arrives in the function, or one arrives before it is asked for."""
-        return bool(self._unseen) or self.original.ending.how == "raises" or self._still_waits()
+        caught = any(text.startswith(CAUGHT) for who in CALLERS for text in self.original.told(who))
+        return bool(self._unseen) or caught or self.original.ending.how == "raises" or self._still_waits()
 
     def _first_disturbance(self) -> float:
         """When the first thing happens after which runs may differ."""

@@ -350,7 +350,7 @@ class _Draft:
         asked = self.draw(st.sampled_from([
             lines('print("host", task.done())'),
             lines('print("host", task.cancelled())'),
-            lines('task.add_done_callback(lambda task: print("host", "called back"))'),
+            lines('task.add_done_callback(lambda task: print("callback", "called"))'),
             lines('print("host", task.get_name() == "x")'),
             lines('print("host", isinstance(task, asyncio.Task))'),
             lines("asyncio.get_running_loop().call_later(1.0625, task.cancel)"),

@@ -91,7 +91,9 @@ class Pair:
         return not self.is_timed or new.told("host") == calm.told("host") != ()
 
     def _compared(self, old: Trace, new: Trace, alone: Alone, calm: Trace | None = None) -> tuple[Difference, ...]:
-        return Comparison(old, new, alone, self.is_timed, self.is_whole, calm).differences()
+        return Comparison(
+            old, new, alone, self.is_timed, self.is_whole, "suppress(" in self.original, calm
+        ).differences()
 
 
 @dataclass

@@ -8,6 +8,7 @@ function of the program. When `main` has ended, what it has left running goes on
 from __future__ import annotations
 
 import asyncio
+import re
 import selectors
 import warnings
 from collections import defaultdict
@@ -295,7 +296,9 @@ def _ending(task: asyncio.Task[object]) -> Ending:
     try:
         return Ending("returns", described(task.result()))
     except asyncio.CancelledError as error:
-        return Ending("is cancelled", " ".join(map(str, error.args)))
+        return Ending(
+            "is cancelled", " ".join(re.sub(r"^Cancelled via cancel scope .*", "", str(each)) for each in error.args)
+        )
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is what the caller sees
         return Ending("raises", errors=tuple(dict.fromkeys(_leaves(error))), grouped=hasattr(error, "exceptions"))
 

@@ -23,6 +23,7 @@ from leaklint.fixing.hazards.children import never_ends
 from leaklint.fixing.shielding import shields
 from leaklint.fixing.study import Finding, Study, contains
 from leaklint.model import code
+from leaklint.model.code import Expr
 from leaklint.model.fate import Fate, PathKind, Task
 from leaklint.model.fix import Edit, Fix, Forget, Hazard, Insert, Replace, Substitute, Target, Wrap
 
@@ -186,12 +187,20 @@ def _leaving(region: Region, function: code.Function, study: Study) -> _Leaving:
     if value is None or isinstance(value, code.Starred):
         return _Leaving(last, (Substitute(last.span, ()),), "return")
     written = study.written(value.span)
-    if isinstance(value, code.Constant) and "\n" not in written:
+    if (isinstance(value, code.Constant) or _is_own(value, function, study)) and "\n" not in written:
         return _Leaving(last, (Substitute(last.span, ()),), f"return {written}")
     # what it is worth is found out where it was so far, before the tasks have ended
     name = study.free_name("result", function)
     expression = f"({written})" if "\n" in written else written
     return _Leaving(last, (Substitute(last.span, (f"{name} = {expression}",)),), f"return {name}")
+
+
+def _is_own(value: Expr, function: code.Function, study: Study) -> bool:
+    """Whether an expression is a variable that nothing but the function binds: it is the same after the group."""
+    match value:
+        case code.Name(id=name) if name in function.local_names:
+            return not any(name in scope.free_names for scope in study.program.inside(function))
+    return False
 
 
 def _is_within(edit: Edit, span: code.Span) -> bool:
