@@ -299,7 +299,7 @@ async def shielded(name, seconds):
             tg.start_soon(fails, "a", 1)
         """,
         (FAILING,),
-        (Kind.ERROR, Kind.COURSE),
+        (Kind.ERROR,),
         main=HANDLING,
     ),
     "a handler inside never sees the error": Case(
