@@ -167,7 +167,8 @@ class Comparison:
         calm = self.calm.told(who)
         if who in CALLERS:
             return _is_part(self.rewritten.told(who), calm)
-        return _tail(self.original.told(who), calm) == _tail(self.rewritten.told(who), calm)
+        new = self.rewritten.told(who)
+        return _tail(self.original.told(who), calm) == _tail(new, calm) or _only_cleans_up(new, calm)
 
     def _stops_in_its_own_group(self, who: str) -> bool:
         """A task that has a group of its own now can be interrupted where it leaves that."""
@@ -309,6 +310,12 @@ def _tail(told: tuple[str, ...], usual: tuple[str, ...]) -> tuple[str, ...]:
     """What comes after the last thing that is as usual."""
     same = next((index for index, (one, two) in enumerate(zip(told, usual, strict=False)) if one != two), None)
     return told[min(len(told), len(usual)) if same is None else same :]
+
+
+def _only_cleans_up(told: tuple[str, ...], usual: tuple[str, ...]) -> bool:
+    """Whether all goes as usual up to some point, and from there on it is cleaned up and nothing else."""
+    stops = range(len(usual) + 1)
+    return any(told == usual[:at] + tuple(text for text in usual[at:] if text in (OPENING, CLOSED)) for at in stops)
 
 
 def _before_handlers(told: tuple[str, ...]) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from leaklint.analysis.kinds import last_name
+from leaklint.catalog import Role
 from leaklint.fixing.hazards.escaping import escapes
 from leaklint.fixing.hazards.handles import may_be_no_future, may_deadlock, may_go_on
 from leaklint.fixing.hazards.limits import limits_of
@@ -32,7 +34,7 @@ from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.fate import Fate, PathKind, Task
 from leaklint.model.fix import Edit, Fix, Hazard, Wrap
-from leaklint.model.walk import walk
+from leaklint.model.walk import text, walk
 
 NAME = "cancel-on-exit"
 CODES = frozenset({"LK104"})
@@ -124,6 +126,7 @@ class _Ending:
     def hazards(self) -> Iterator[Hazard]:
         """What may change for this task."""
         yield from self._cut()
+        yield from self._cut_where_it_goes_on()
         yield from escapes(self.handle, self.function, self.study)
         yield from may_go_on(self.task, self.function, self.study)
         yield from limits_of(self.function, self.study)
@@ -269,6 +272,21 @@ class _Ending:
                 where = f" on line {at.span.line}" if at is not None and kind is self.task.paths[0] else ""
                 said = f"`{self.function.name}` {_CUT[kind]}{where}, and `{self.task.spawned}` would be cut"
                 yield Hazard("work-is-cut", said)
+
+    def _cut_where_it_goes_on(self) -> Iterator[Hazard]:
+        """`work-is-cut`: the last use of the handle is a wait that returns with tasks pending; the function goes on,
+        and ends the task later, which is now cut right after the wait.
+        """
+        for call in walk(self.extent.last, code.Call):
+            if self.study.kinds.role_of_callee(call.func, self.function) is Role.WAIT and _goes_on_with_some(call):
+                said = f"`{text(call.func)}` on line {call.span.line} returns while some still run"
+                yield Hazard("work-is-cut", f"{said}, and `{self.task.spawned}` would be cut there")
+
+
+def _goes_on_with_some(wait: code.Call) -> bool:
+    """Whether a wait need not be for all."""
+    until = next((keyword.value for keyword in wait.keywords if keyword.name == "return_when"), None)
+    return until is not None and last_name(until) != "ALL_COMPLETED"
 
 
 def _try(ending: Sequence[str]) -> str:
