@@ -638,7 +638,8 @@ def targets() -> SearchStrategy[Target]:
     return st.sampled_from([Target.ANYIO, Target.ANYIO, *([Target.ASYNCIO] if sys.version_info >= (3, 11) else [])])
 
 
-ERRORS = {Kind.ERROR, Kind.COURSE, Kind.RESULT}
+ERRORS = {Kind.ERROR, Kind.COURSE, Kind.RESULT, Kind.LATE}
+"""An error that arrives in another way also cuts what else is done, at another time."""
 CUTS = {Kind.CUT, Kind.COURSE}
 CANCELLATIONS = {Kind.CANCELLATION, *ERRORS}
 COMES_TRUE = {

@@ -265,7 +265,8 @@ class Comparison:
     @property
     def _is_free(self) -> bool:
         """I2: an error that nobody looked at arrives in the function, or one arrives before it is asked for."""
-        caught = any(text.startswith(CAUGHT) for who in CALLERS for text in self.original.told(who))
+        catching = [who for who in self.original.events if _catches(self.original.told(who))]
+        caught = any(who in CALLERS or _catches(self.rewritten.told(who)) for who in catching)
         return bool(self._unseen) or caught or self.original.ending.how == "raises" or self._still_waits()
 
     def _first_disturbance(self) -> float:
@@ -316,6 +317,10 @@ def _only_cleans_up(told: tuple[str, ...], usual: tuple[str, ...]) -> bool:
     """Whether all goes as usual up to some point, and from there on it is cleaned up and nothing else."""
     stops = range(len(usual) + 1)
     return any(told == usual[:at] + tuple(text for text in usual[at:] if text in (OPENING, CLOSED)) for at in stops)
+
+
+def _catches(told: tuple[str, ...]) -> bool:
+    return any(text.startswith(CAUGHT) for text in told)
 
 
 def _before_handlers(told: tuple[str, ...]) -> tuple[str, ...]:

@@ -69,27 +69,38 @@ def _fix(wait: _Wait, given: Sequence[Member], function: code.Function, study: S
     mapped = _mapped(call, function, study)
     name = "anyio.amap" if mapped else "anyio.gather"
     spelled, imports = study.spelled(name, function)
-    renamed = ((_place(call), spelled),)
-    new = f"{spelled}({', '.join(mapped)})" if mapped else None
-    edits: list[Edit] = [] if new else [Replace(_place(call), spelled)]
+    callee = (_place(call), spelled)
+    unspawned = _unspawned(given, function, study)
+    apart = [(span, coroutine) for span, coroutine in unspawned if not contains(call.span, span)]
+    renamed = (callee, *(each for each in unspawned if each not in apart))
+    changes = [callee, *unspawned]
     hazards = [*wait.hazards, *group_hazards([member.coroutine for member in given], wait.outer, function, study)]
     notes = [f"when one of the coroutines on line {call.span.line} fails, the others are cancelled and waited for"]
+    mapping = f"{spelled}({', '.join(mapped)})" if mapped else None
     if not wait.is_awaited:
-        new = f"await {new or quoted(call.span, function, study, changed=renamed)}"
-        edits = [Replace(call.span, new)]
-    elif mapped:
-        edits = [Replace(call.span, new or "")]
+        new = f"await {mapping or quoted(call.span, function, study, changed=renamed)}"
+        changes = [(call.span, new), *apart]
+    elif mapping is not None:
+        changes = [(call.span, mapping)]
     elif results.needs_list(wait.outer, function, study):
         whole = quoted(wait.outer.span, function, study, changed=renamed)
-        edits = [Replace(wait.outer.span, f"list({whole})" if _is_builtin("list", function, study) else f"[*{whole}]")]
+        new = f"list({whole})" if _is_builtin("list", function, study) else f"[*{whole}]"
+        changes = [(wait.outer.span, new), *apart]
         notes.append("the results are put into a list: `anyio.gather` gives a tuple")
-    for member in given:
-        if member.spawn is not None and not isinstance(member.coroutine, code.Starred):
-            edits.append(Replace(member.spawn.span, quoted(member.coroutine.span, function, study)))
     if any(member.spawn is not None for member in given):
         notes.append("the coroutines are started by `anyio.gather`, not in tasks of their own before it")
     title = f"wait with `{name}`"
-    return Fix(NAME, title, study.path, (*edits, *imports, Forget("asyncio")), tuple(hazards), tuple(notes))
+    edits: tuple[Edit, ...] = (*(Replace(*each) for each in changes), *imports, Forget("asyncio"))
+    return Fix(NAME, title, study.path, edits, tuple(hazards), tuple(notes))
+
+
+def _unspawned(given: Sequence[Member], function: code.Function, study: Study) -> list[tuple[Span, str]]:
+    """Where the spawns are, in the order of the source, and the coroutines that stand there instead."""
+    return sorted(
+        (member.spawn.span, quoted(member.coroutine.span, function, study))
+        for member in given
+        if member.spawn is not None and not isinstance(member.coroutine, code.Starred)
+    )
 
 
 def _place(call: code.Call) -> Span:

@@ -12,6 +12,7 @@ from libcst import matchers
 from libcst.matchers import findall
 from libcst.metadata import CodeRange
 
+from leaklint.fixing.rewrite.leftovers import without_leftovers
 from leaklint.model.code import Span
 from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Replace, Substitute, Synchronize, Wrap
 
@@ -94,6 +95,12 @@ class Edited(libcst.CSTTransformer):
         self._done.add(id(edit))
         plain = [_span(self._positions[item.item]) in edit.contexts for item in original_node.items]
         return _entered_with(updated_node, plain)
+
+    def leave_FunctionDef(  # noqa: N802 - libcst names it
+        self, original_node: libcst.FunctionDef, updated_node: libcst.FunctionDef
+    ) -> libcst.FunctionDef:
+        """Take out what nothing in an edited function needs any more."""
+        return without_leftovers(original_node, updated_node)
 
     def leave_IndentedBlock(  # noqa: N802 - libcst names it
         self, original_node: libcst.IndentedBlock, updated_node: libcst.IndentedBlock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import libcst
 from libcst.helpers import get_full_name_for_node
 
 from leaklint.fixing.rewrite.edits import Statement
+from leaklint.fixing.rewrite.users import uses
 from leaklint.model.fix import Forget, Import
 
 
@@ -190,9 +190,7 @@ def _dotted(name: libcst.BaseExpression | None) -> str:
 
 def _without(module: libcst.Module, name: str) -> libcst.Module:
     """The module without the import that binds a name, unless that is used."""
-    users = _Users(name)
-    module.visit(users)
-    if users.found:
+    if uses(module, name):
         return module
     body: list[Statement] = []
     orphans: list[libcst.EmptyLine] = []
@@ -243,35 +241,3 @@ def _bound(alias: libcst.ImportAlias) -> str:
     if alias.asname is not None:
         return alias.asname.name.value if isinstance(alias.asname.name, libcst.Name) else ""
     return _dotted(alias.name).partition(".")[0]
-
-
-class _Users(libcst.CSTVisitor):
-    """Whether a name is used: read somewhere, or named in a string (an annotation, `__all__`)."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.found = False
-        self._name = name
-        self._word = re.compile(rf"\b{re.escape(name)}\b")
-
-    def visit_Import(self, node: libcst.Import) -> bool:  # noqa: N802, ARG002 - libcst names it
-        """Nothing is used there."""
-        return False
-
-    def visit_ImportFrom(self, node: libcst.ImportFrom) -> bool:  # noqa: N802, ARG002
-        """Nothing is used there."""
-        return False
-
-    def visit_Attribute(self, node: libcst.Attribute) -> bool:  # noqa: N802
-        """The name of an attribute is no use."""
-        node.value.visit(self)
-        return False
-
-    def visit_Name(self, node: libcst.Name) -> None:  # noqa: N802
-        """Note a use."""
-        self.found = self.found or node.value == self._name
-
-    def visit_SimpleString(self, node: libcst.SimpleString) -> None:  # noqa: N802
-        """Note a short string that may be an annotation, and one with an example that may be run."""
-        if (len(node.value) < 80 and "\n" not in node.value) or ">>>" in node.value:
-            self.found = self.found or bool(self._word.search(node.value))
