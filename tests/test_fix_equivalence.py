@@ -640,7 +640,7 @@ def targets() -> SearchStrategy[Target]:
 
 ERRORS = {Kind.ERROR, Kind.COURSE, Kind.RESULT, Kind.LATE}
 """An error that arrives in another way also cuts what else is done, at another time."""
-CUTS = {Kind.CUT, Kind.COURSE}
+CUTS = {Kind.CUT, Kind.COURSE, Kind.EARLY}
 CANCELLATIONS = {Kind.CANCELLATION, *ERRORS}
 COMES_TRUE = {
     "body-error-grouped": ERRORS,
