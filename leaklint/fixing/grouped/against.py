@@ -163,6 +163,9 @@ def _of_uses(bundle: Bundle, calls: Calls, study: Study) -> Iterator[Hazard]:
         match use.kind:
             case Kind.WAITED if not _is_statement(use, bundle.function):
                 yield Hazard("handle-lacks", f"the sets that `asyncio.wait` gives on line {_line(use)}", blocks=True)
+            case Kind.WAITED if may_fail and not _raises_later(bundle):
+                message = f"line {_line(use)} waits for all and raises nothing, and the group would"
+                yield Hazard("errors-are-results", message)
             case Kind.HUSHED if may_fail and not _hushes_cancellation_alone(use):
                 message = f"line {_line(use)} also drops errors, which the group would raise"
                 yield Hazard("errors-are-results", message)
@@ -177,6 +180,12 @@ def _of_uses(bundle: Bundle, calls: Calls, study: Study) -> Iterator[Hazard]:
         yield from _kept_from_host(bundle, study)
     if not calls.is_native:
         yield from _of_handles(bundle, cancels)
+
+
+def _raises_later(bundle: Bundle) -> bool:
+    """Whether the function asks its tasks for their results, which raises what they have raised."""
+    asked = any(_method(use) == "result" for use in bundle.uses_by(Kind.ASKED))
+    return asked or bool(bundle.uses_by(Kind.AWAITED, Kind.GATHERED))
 
 
 def _kept_from_host(bundle: Bundle, study: Study) -> Iterator[Hazard]:
