@@ -638,8 +638,10 @@ def targets() -> SearchStrategy[Target]:
     return st.sampled_from([Target.ANYIO, Target.ANYIO, *([Target.ASYNCIO] if sys.version_info >= (3, 11) else [])])
 
 
-ERRORS = {Kind.ERROR, Kind.COURSE, Kind.RESULT, Kind.LATE}
-"""An error that arrives in another way also cuts what else is done, at another time."""
+ERRORS = {Kind.ERROR, Kind.COURSE, Kind.RESULT, Kind.LATE, Kind.CANCELLATION}
+"""An error that arrives in another way also cuts what else is done, at another time; and who is not running any more is
+not cancelled.
+"""
 CUTS = {Kind.CUT, Kind.COURSE, Kind.EARLY}
 CANCELLATIONS = {Kind.CANCELLATION, *ERRORS}
 COMES_TRUE = {
@@ -668,7 +670,7 @@ COMES_TRUE = {
     "resource-order": {Kind.LATE, Kind.COURSE},
     "single-error-grouped": ERRORS,
     "swallows-cancellation": {Kind.HANGS, Kind.LATE, *CANCELLATIONS},
-    "time-limit": {Kind.CUT, Kind.LATE, *CANCELLATIONS},
+    "time-limit": {Kind.CUT, Kind.LATE, Kind.LEFT, *CANCELLATIONS},
     "unresolved-callee": {*Kind},
     "waits-here": {Kind.LATE, Kind.COURSE},
     "work-is-cut": {Kind.LATE, *CUTS},

@@ -90,7 +90,8 @@ class Comparison:
         """All that is different and not meant to be."""
         old, new = self.original.ending, self.rewritten.ending
         if old.how in UNENDING:
-            return () if new.how in UNENDING else (Difference(Kind.ENDS, f"{old}, now {new}"),)
+            as_before = new.how in UNENDING or self._error_arrives() or self._error_is_handled()
+            return () if as_before else (Difference(Kind.ENDS, f"{old}, now {new}"),)
         if new.how in UNENDING:
             return (Difference(Kind.HANGS, f"{old}, now {new}"),)
         if self._exits_in_time():
@@ -219,7 +220,8 @@ class Comparison:
             return None
         old, new = self.original, self.rewritten
         if not self.is_whole:
-            return Difference(Kind.LEFT, f"{new.left} tasks") if new.left > old.left else None
+            more = new.left > old.left and new.time >= old.time  # I2: it ends earlier when a task fails
+            return Difference(Kind.LEFT, f"{new.left} tasks") if more else None
         if new.left or (new.dying and not self._is_interrupted_again()):
             return Difference(Kind.LEFT, f"{new.left} tasks, and {new.dying} that were cancelled")
         return None

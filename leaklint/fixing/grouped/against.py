@@ -35,6 +35,7 @@ from leaklint.model.walk import text
 
 _NEW_IN_A_GROUP = frozenset({"native-cancel", "task-factory"})
 """What `unsuitable` finds of statements that are in a group as it is, and that matters for the tasks alone."""
+_LIMITS = frozenset({Role.TIMEOUT, Role.MOVE_ON})
 _EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 
 
@@ -59,6 +60,8 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
     found += handlers_that_miss(region.inside, children, function, study)
     found += handlers_around_joins(_joins(bundles, region), region.inside, children, function, study)
     found += _around_joins(_joins(bundles, region), region, children, study, function)
+    if not calls.is_native:
+        found += _under_limits(_joins(bundles, region), region, study)
     found += [hazard for bundle in bundles for hazard in _of_uses(bundle, calls, study)]
     return tuple(dict.fromkeys(found))
 
@@ -132,6 +135,20 @@ def _around_joins(
                     yield Hazard("handler-around-join", f"{said}, and expects its error, ungrouped", blocks=True)
                 elif looks_at(item, statement, errors, function, study):  # type: ignore[arg-type]
                     yield Hazard("handler-around-join", f"{said}: it may look at its error")
+
+
+def _under_limits(joins: Sequence[code.Await], region: Region, study: Study) -> Iterator[Hazard]:
+    """`limit-would-not-hold`: awaits in the group under a time limit of their own. It cancels a task of asyncio that is
+    awaited there; of a handle of AnyIO it ends the await alone, and the group waits for the task.
+    """
+    for join in joins:
+        for step in path_to(join.span, region.inside):
+            statement = step.statement
+            for item in statement.items if isinstance(statement, code.With) else ():
+                context = item.context
+                if isinstance(context, code.Call) and study.kinds.role_of(path_of(context)) in _LIMITS:
+                    said = f"`{text(context.func)}` on line {statement.span.line}"
+                    yield Hazard("limit-would-not-hold", f"{said} would end the `await` of a task, and not the task")
 
 
 def ends_with_cancel(region: Region) -> bool:

@@ -18,7 +18,7 @@ def pauses_before(span: Span, function: code.Function) -> tuple[Hazard, ...]:
     a pause. Another task may come in between, and a second cancellation, or one of AnyIO, would end the function there.
     """
     for statement in _behind(span, function):
-        if isinstance(statement, code.Raise):
+        if isinstance(statement, code.Raise) or _gives_own(statement, function):
             return ()
         if _works(statement):
             message = f"`{function.name}` would pause before line {statement.span.line}, which it reached at once"
@@ -28,10 +28,36 @@ def pauses_before(span: Span, function: code.Function) -> tuple[Hazard, ...]:
     return ()
 
 
+def goes_on_with_some(wait: code.Call) -> bool:
+    """Whether `asyncio.wait` may return while tasks still run. Time limits do not count: see `limits_of`."""
+    until = next((keyword.value for keyword in wait.keywords if keyword.name == "return_when"), None)
+    return until is not None and last_name(until) != "ALL_COMPLETED"
+
+
 def _behind(span: Span, function: code.Function) -> Iterator[code.Stmt]:
-    """The statements that come after one, in its block and in those around it."""
+    """The statements that come after one: in its block, in the next turn of a loop, and in the blocks around it."""
     for step in reversed(path_to(span, function.body)):
+        if isinstance(step.statement, code.For | code.While):
+            yield from step.statement.body
         yield from step.block[step.position + 1 :]
+
+
+def _gives_own(statement: code.Stmt, function: code.Function) -> bool:
+    """Whether a statement returns what it asks variables of the function for, and does nothing else."""
+    if not isinstance(statement, code.Return) or any(True for _ in walk(statement, code.Await)):
+        return False
+    params = {param.name for param in function.params}
+    return all(_root(call.func) in function.local_names - params for call in walk(statement, code.Call))
+
+
+def _root(callee: object) -> str | None:
+    """The variable that a chain of attributes and calls begins with."""
+    match callee:
+        case code.Name(id=name):
+            return name
+        case code.Attribute(value=value) | code.Call(func=value) | code.Subscript(value=value):
+            return _root(value)
+    return None
 
 
 def _works(statement: code.Stmt) -> bool:

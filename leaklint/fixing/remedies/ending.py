@@ -25,16 +25,17 @@ from leaklint.catalog import Role
 from leaklint.fixing.endings import Ending, ending
 from leaklint.fixing.hazards.children import may_outlive_cancellation
 from leaklint.fixing.hazards.limits import limits_of
+from leaklint.fixing.hazards.pausing import goes_on_with_some, pauses_before
 from leaklint.fixing.members import Kind, Member, members
 from leaklint.fixing.study import Finding, Study
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import Fate, PathKind, Task
-from leaklint.model.fix import Fix, Hazard
+from leaklint.model.fix import Fix, Hazard, Wrap
 from leaklint.model.walk import text, walk
 
 NAME = "end-rest"
-CODES = frozenset({"LK201", "LK202", "LK204"})
+CODES = frozenset({"LK104", "LK201", "LK202", "LK204"})
 
 _BY_ERROR = frozenset({PathKind.SIBLING, PathKind.EXCEPTION, PathKind.CANCELLATION})
 """The ways out on which the function fails: there the siblings of what failed are cancelled in every fix."""
@@ -46,11 +47,13 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
     function = study.function_of(task) if isinstance(task, Task) else None
     if function is None or not isinstance(task, Task):
         return ()
-    call = next((call for call in walk(function.body, code.Call) if call.span == task.span), None)
+    call = _wait_for(task, function, study)
     arguments = _tasks_of(call, function, study) if call is not None else None
     if call is None or arguments is None:
         return ()
     given = members(arguments, function, study)
+    if task.pattern is None and task.handle is not None and _is_held_alone(task, function):
+        return ()
     if finding.diagnostic.code == "LK201" and not any(member.kind is Kind.TASK for member in given):
         return ()  # there are no handles: the coroutines can be given to a group
     if _is_never_awaited(call, function):
@@ -61,8 +64,26 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         return found
     line = call.span.line
     notes = (f"what line {line} leaves running is cancelled and waited for when the last use of the tasks is past",)
-    hazards = tuple(dict.fromkeys(_hazards(task, given, function, study)))
+    hazards = tuple(dict.fromkeys((*_hazards(task, call, given, function, study), *_pauses(call, found, function))))
     return Fix(NAME, "cancel what is left running and wait for it", study.path, found.edits, hazards, notes)
+
+
+def _wait_for(task: Task, function: code.Function, study: Study) -> code.Call | None:
+    """The wait that a finding is about, or the first one that is given the task."""
+    calls = list(walk(function.body, code.Call))
+    if task.pattern is not None:
+        return next((call for call in calls if call.span == task.span), None)
+    for call in calls:
+        given = members(_tasks_of(call, function, study) or (), function, study)
+        if any(member.spawn is not None and member.spawn.span == task.span for member in given):
+            return call
+    return None
+
+
+def _is_held_alone(task: Task, function: code.Function) -> bool:
+    """Whether a variable holds the task and nothing else: `cancel-on-exit` does better then."""
+    assigned = (each.value for each in walk(function.body, code.Assign))
+    return any(isinstance(value, code.Call) and value.span == task.span for value in assigned)
 
 
 def _tasks_of(call: code.Call, function: code.Function, study: Study) -> tuple[Expr, ...] | None:
@@ -80,9 +101,19 @@ def _is_never_awaited(call: code.Call, function: code.Function) -> bool:
     return any(statement.value is call for statement in walk(function.body, code.Evaluate))
 
 
-def _hazards(task: Task, given: Sequence[Member], function: code.Function, study: Study) -> Iterator[Hazard]:
+def _pauses(wait: code.Call, found: Ending, function: code.Function) -> Iterator[Hazard]:
+    """What the function goes on with at once when it has cancelled the tasks that a wait left running."""
+    if goes_on_with_some(wait):
+        for edit in found.edits:
+            if isinstance(edit, Wrap):
+                yield from pauses_before(edit.last, function)
+
+
+def _hazards(
+    task: Task, call: code.Call, given: Sequence[Member], function: code.Function, study: Study
+) -> Iterator[Hazard]:
     if task.fate is not Fate.CANCELLED and not _BY_ERROR.issuperset(task.paths):
         yield Hazard("work-is-cut", "what is still running when the tasks are not needed any more is cancelled")
-    yield from limits_of(function, study, apart_from=task.span)
+    yield from limits_of(function, study, apart_from=call.span)
     for member in given:
         yield from may_outlive_cancellation(member.coroutine, function, study)

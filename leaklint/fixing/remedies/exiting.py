@@ -29,6 +29,7 @@ from leaklint.catalog import Role
 from leaklint.fixing.hazards.escaping import escapes
 from leaklint.fixing.hazards.handles import may_be_no_future, may_deadlock, may_go_on
 from leaklint.fixing.hazards.limits import limits_of
+from leaklint.fixing.hazards.pausing import goes_on_with_some, pauses_before
 from leaklint.fixing.study import Finding, Step, Study, blocks_of, contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Span
@@ -127,6 +128,8 @@ class _Ending:
         """What may change for this task."""
         yield from self._cut()
         yield from self._cut_where_it_goes_on()
+        if self._is_just_cancelled():
+            yield from pauses_before(self.extent.last.span, self.function)
         yield from escapes(self.handle, self.function, self.study)
         yield from may_go_on(self.task, self.function, self.study)
         yield from limits_of(self.function, self.study)
@@ -278,15 +281,15 @@ class _Ending:
         and ends the task later, which is now cut right after the wait.
         """
         for call in walk(self.extent.last, code.Call):
-            if self.study.kinds.role_of_callee(call.func, self.function) is Role.WAIT and _goes_on_with_some(call):
+            if self.study.kinds.role_of_callee(call.func, self.function) is Role.WAIT and goes_on_with_some(call):
                 said = f"`{text(call.func)}` on line {call.span.line} returns while some still run"
                 yield Hazard("work-is-cut", f"{said}, and `{self.task.spawned}` would be cut there")
 
-
-def _goes_on_with_some(wait: code.Call) -> bool:
-    """Whether a wait need not be for all."""
-    until = next((keyword.value for keyword in wait.keywords if keyword.name == "return_when"), None)
-    return until is not None and last_name(until) != "ALL_COMPLETED"
+    def _is_just_cancelled(self) -> bool:
+        """Whether the last thing that the function does with the handle is to cancel the task, without a wait."""
+        last = self.extent.last
+        waits = any(any(name.id == self.handle for name in walk(each, code.Name)) for each in walk(last, code.Await))
+        return not waits and any(last_name(call) == "cancel" for call in walk(last, code.Call))
 
 
 def _try(ending: Sequence[str]) -> str:

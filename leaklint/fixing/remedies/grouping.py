@@ -132,7 +132,10 @@ def _plan(bundles: tuple[Bundle, ...], study: Study) -> _Plan:
         hazards.append(Hazard("needs-newer-python", "`asyncio.TaskGroup` needs Python 3.11", blocks=True))
     endless = _endless(bundles, region, study)
     if endless:
-        hazards = [*_of_endless(endless, bundles, region), *(each for each in hazards if each.name != "may-never-end")]
+        hazards = [
+            *_of_endless(endless, bundles, region, calls),
+            *(each for each in hazards if each.name != "may-never-end"),
+        ]
     if any(hazard.blocks for hazard in hazards):
         return _Plan(bundles, region, (), tuple(dict.fromkeys(hazards)))
     shielded = [shields(each, function, study) for bundle in bundles for each in bundle.coroutines]
@@ -161,12 +164,14 @@ def _endless(bundles: Sequence[Bundle], region: Region, study: Study) -> list[Sp
     ]
 
 
-def _of_endless(endless: Sequence[Spawn], bundles: Sequence[Bundle], region: Region) -> Iterator[Hazard]:
+def _of_endless(endless: Sequence[Spawn], bundles: Sequence[Bundle], region: Region, calls: Calls) -> Iterator[Hazard]:
     """What it means to cancel the group when the function has come to its end."""
     function = bundles[0].function
     names = _listed(_children(endless))
     if region.group is not None or len(endless) < sum(len(bundle.spawns) for bundle in bundles):
         yield Hazard("never-ends", f"{names} never ends, and the group would wait for it", blocks=True)
+    elif calls.is_native:
+        yield Hazard("never-ends", f"{names} never ends, and `asyncio.TaskGroup` cannot be cancelled", blocks=True)
     yield Hazard("work-is-cut", f"{names} runs for ever, and is now cancelled at the end of `{function.name}`")
 
 
