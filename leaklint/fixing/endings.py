@@ -215,6 +215,10 @@ def _region(call: code.Call, handles: _Handles, function: code.Function, study: 
     if any(_may_leave(statement) for statement in block[first + 1 : last] if not _binds(statement, handles.names)):
         return Hazard("spawned-apart", "there is more than spawns between the first task and the last", blocks=True)
     live = _live(handles.names, call, function)
+    for deleted in walk(function.body, code.Delete):
+        if any(name.id in handles.names for name in walk(deleted.targets, code.Name)):
+            message = f"`{handles.names[0]}` is gone from line {deleted.span.line} on"
+            return Hazard("handle-is-reused", message, blocks=True)
     for name in live:
         if (escape := _escape(name, function)) is not None:
             return escape

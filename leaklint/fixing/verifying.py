@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import symtable
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +16,9 @@ from leaklint.model.code import Span
 from leaklint.model.diagnostic import Checked, Diagnostic, Failed
 from leaklint.model.facts import ModuleFacts
 from leaklint.model.fix import Hazard, Wrap
+
+_KNOWN = frozenset({*dir(builtins), "__file__", "__path__", "__class__"})
+"""Names that a module need not bind."""
 
 
 class _Place(NamedTuple):
@@ -39,6 +44,12 @@ def mishaps(
     broken |= {outcome.path for outcome in after.outcomes if isinstance(outcome, Failed)}
     if broken:
         return _blamed(chosen, {_Place(path, "", ""): "the file would not compile any more" for path in broken}, before)
+    lost = {
+        path: names for path in new if new[path] != old[path] and (names := unbound(new[path]) - unbound(old[path]))
+    }
+    if lost:
+        said = {path: f"nothing would bind `{min(names)}` any more" for path, names in lost.items()}
+        return _blamed(chosen, {_Place(path, "", ""): why for path, why in said.items()}, before)
     were, are = Counter(_places(before)), Counter(_places(after))
     mended = Counter(_place(proposal.finding, before) for proposal, _ in chosen)
     still = {
@@ -84,6 +95,30 @@ def _function_at(span: Span, facts: ModuleFacts) -> str:
         if path_to(span, function.body):
             return function.qualname
     return facts.module
+
+
+def unbound(data: bytes) -> frozenset[str]:
+    """The names that a file reads and that nothing in it binds, nor Python itself; none if Python cannot parse it."""
+    if not _compiles(data):
+        return frozenset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = symtable.symtable(data, "<fixed>", "exec")  # type: ignore[arg-type]  # it takes bytes, too
+    tables = [module]
+    for table in tables:
+        tables += table.get_children()
+    symbols = [(table, symbol) for table in tables for symbol in table.get_symbols()]
+    bound = {
+        symbol.get_name()
+        for table, symbol in symbols
+        if (table is module or symbol.is_declared_global()) and (symbol.is_assigned() or symbol.is_imported())
+    }
+    read = {
+        symbol.get_name()
+        for table, symbol in symbols
+        if symbol.is_referenced() and (table is module or symbol.is_global())
+    }
+    return frozenset(read - bound - _KNOWN)
 
 
 def _compiles(data: bytes) -> bool:

@@ -11,7 +11,7 @@ from leaklint.analysis.spawns import Spawn
 from leaklint.fixing.grouped.bundles import Bundle
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region
-from leaklint.fixing.grouped.variables import Kind, Use, Variable, is_quiet
+from leaklint.fixing.grouped.variables import JOINS, Kind, Use, Variable, is_quiet
 from leaklint.fixing.quoting import quoted
 from leaklint.fixing.study import Study, path_to
 from leaklint.model import code
@@ -71,8 +71,16 @@ class Writer:
         return self._wait(use) is not None
 
     def _wait(self, use: Use) -> Stmt | None:
-        """A statement after the group that consists of a wait, with the loop that does nothing else."""
+        """A statement after the group that does nothing but wait, or ask for a result that is not used; with the loop
+        that does nothing else.
+        """
         if self.region.holds(_span(use.node)):
+            return None
+        if use.kind is Kind.EACH:
+            loop = self._statement(use.node)
+            inside = (other for bundle in self.bundles for other in bundle.uses if other.kind is not Kind.EACH)
+            return loop if any(self._wait(other) is loop for other in inside) else None
+        if use.kind not in JOINS and not self._asks_for_result(use):
             return None
         path = path_to(_span(use.node), self.function.body)
         match [step.statement for step in path[-2:]]:
@@ -82,12 +90,18 @@ class Writer:
                 others = (other for bundle in self.bundles for other in bundle.uses if other is not use)
                 is_own = all(other.variable != use.variable or other.node is loop for other in others)
                 return loop if is_own else inner
+            case [*_, code.Evaluate(value=code.Comprehension(element=element, clauses=(clause,))) as whole]:
+                return whole if element is use.node and not clause.conditions else None
             case [*_, code.Evaluate(value=value) as whole] if value is use.node:
                 return whole
-            case [*_, code.For() as loop] if loop is use.node:
-                inner_waits = (self._wait(other) for bundle in self.bundles for other in bundle.uses_by(Kind.AWAITED))
-                return loop if any(each is loop for each in inner_waits) else None
         return None
+
+    def _asks_for_result(self, use: Use) -> bool:
+        """Whether a use raises what the task has raised, and nothing else."""
+        if use.kind is not Kind.ASKED or _method(use) != "result":
+            return False
+        own = next(bundle for bundle in self.bundles if use in bundle.uses)
+        return not any(_method(other) == "cancel" for other in own.uses_by(Kind.ASKED))
 
     # -- spawns --------------------------------------------------------------------------------------------------
 
@@ -169,6 +183,8 @@ class Writer:
                 yield Substitute(statement.span, ())
             case Kind.AWAITED | Kind.GATHERED | Kind.WAITED | Kind.HUSHED:
                 yield from self._join(use, statement)
+            case Kind.ASKED if (whole := self._wait(use)) is not None:
+                yield Substitute(whole.span, ())
             case Kind.ASKED if not self.calls.is_native:
                 yield from self._asked(use)
         if isinstance(statement, code.Assign) and use.variable in self.needed and not self.calls.is_native:
@@ -248,7 +264,7 @@ class Writer:
 
     def _asked(self, use: Use) -> Iterator[Edit]:
         assert isinstance(use.node, code.Call)
-        method, name = last_name(use.node.func), use.variable.name
+        method, name = _method(use), use.variable.name
         states, imports = self.study.spelled("anyio.TaskHandle", self.function)
         new: str | None = None
         needs: tuple[Import, ...] = ()
@@ -296,6 +312,10 @@ def _parts_of(whole: code.Boolean | code.Call | code.Display) -> tuple[Expr, ...
     match whole:
         case code.Boolean(values=parts) | code.Display(items=parts) | code.Call(args=parts):
             return parts
+
+
+def _method(use: Use) -> str:
+    return last_name(use.node.func) if isinstance(use.node, code.Call) else ""
 
 
 def _gives(use: Use, spawn: Spawn) -> bool:
