@@ -14,7 +14,7 @@ from leaklint.model.facts import ModuleFacts, Unparsable
 from leaklint.model.fate import Fate, Pattern, Task
 from leaklint.policy.config import Settings
 from leaklint.policy.silence import silence
-from leaklint.reading import Text, collect_source, failed, read_program, too_deep
+from leaklint.reading import Known, Text, collect_source, failed, read_program, too_deep
 from leaklint.rules import Subject, all_rules, lk002_unused_suppression
 
 __all__ = ["Examination", "Input", "Studied", "check_program", "check_source", "collect_source", "decide", "examine"]
@@ -64,24 +64,25 @@ def check_program(inputs: Sequence[Input]) -> tuple[Outcome, ...]:
     return examine(inputs).outcomes
 
 
-def examine(inputs: Sequence[Input], *, whole: bool = False) -> Examination:
+def examine(inputs: Sequence[Input], *, whole: bool = False, known: Known | None = None) -> Examination:
     """Check a program as `check_program` does, and keep what the verdicts are drawn from. Never raises.
 
-    With `whole`, also the files are read that matter for no task: what calls the functions of the others.
+    With `whole`, also the files are read that matter for no task: what calls the functions of the others. What is
+    `known` is not read again.
     """
     try:
         catalog = next((each.settings.catalog for each in inputs if each.settings is not None), BASE)
-        reading = read_program([_text(each) for each in inputs], catalog, whole=whole)
+        reading = read_program([_text(each) for each in inputs], catalog, whole=whole, known=known)
         analysis = Analysis(reading.facts, catalog)
     except Exception as error:
         return Examination(tuple(failed(each.path, error) for each in inputs if each.settings is not None), {})
-    known = {each.path: (each, analysis) for each in reading.facts}
-    known |= {each.path: (each, Analysis([each], catalog)) for each in reading.aside}
+    read = {each.path: (each, analysis) for each in reading.facts}
+    read |= {each.path: (each, Analysis([each], catalog)) for each in reading.aside}
     studied: dict[str, Studied] = {}
     outcomes: list[Outcome] = []
     for each in inputs:
         if each.settings is not None:
-            found = reading.faults.get(each.path) or _study(each.path, known.get(each.path))
+            found = reading.faults.get(each.path) or _study(each.path, read.get(each.path))
             outcomes.append(_outcome(each.path, each.settings, found))
             if isinstance(found, Studied):
                 studied[each.path] = found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from leaklint.model.facts import ModuleFacts, Unparsable
 from leaklint.syntax.collect import collect, collect_names
 from leaklint.syntax.source import Source, decode, may_swallow, mentions_spawn, read_source
 
-__all__ = ["Reading", "Text", "collect_source", "failed", "read_program", "too_deep"]
+__all__ = ["Known", "Reading", "Text", "collect_source", "failed", "read_program", "too_deep"]
 
 _MOST_ROUNDS = 20
 
@@ -37,6 +37,10 @@ class Text(NamedTuple):
     is_named: bool = True
     """Whether the file is to be judged; the others are only read for what they say about these."""
     always_parse: bool = False
+
+
+Known = MutableMapping[Text, ModuleFacts | Unparsable | Failed]
+"""What is known of files, not linked: what is read once more as it was need not be parsed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,13 @@ def too_deep(path: str) -> Unparsable:
     return Unparsable(path, Span(1, 1, 1, 1), "nested too deeply to be analysed")
 
 
-def read_program(texts: Sequence[Text], catalog: Catalog = BASE, *, whole: bool = False) -> Reading:
+def read_program(
+    texts: Sequence[Text], catalog: Catalog = BASE, *, whole: bool = False, known: Known | None = None
+) -> Reading:
     """Read what matters of a program, or, with `whole`, all of it. Never raises for what is in a file: that is one of
-    the `faults`.
+    the `faults`. What is `known` is not read again, and what is read is added to it.
     """
-    reader = _Reader(texts, catalog)
+    reader = _Reader(texts, catalog, known)
     if whole:
         reader.read_all(texts)
         return Reading(link(reader.by_module, reader.names), (), reader.faults)
@@ -85,11 +91,11 @@ def read_program(texts: Sequence[Text], catalog: Catalog = BASE, *, whole: bool 
     for text in texts:
         if text.is_named and text.path not in reader.done:
             parse = text.always_parse or may_swallow(text.data)
-            known = reader.facts_of(text) if parse else decode(text.data, path=text.path)
-            if isinstance(known, ModuleFacts):
-                aside.append(known)
-            elif isinstance(known, Unparsable | Failed):
-                reader.faults[text.path] = known
+            found = reader.facts_of(text) if parse else decode(text.data, path=text.path)
+            if isinstance(found, ModuleFacts):
+                aside.append(found)
+            elif isinstance(found, Unparsable | Failed):
+                reader.faults[text.path] = found
     return Reading(link(reader.by_module, reader.names), tuple(aside), reader.faults)
 
 
@@ -98,7 +104,8 @@ _Needles = dict[str, dict[bytes, list[list[bytes]]]]
 
 
 class _Reader:
-    def __init__(self, texts: Sequence[Text], catalog: Catalog) -> None:
+    def __init__(self, texts: Sequence[Text], catalog: Catalog, known: Known | None) -> None:
+        self._known = known
         self.names = Names({text.module: text.aliases for text in texts})
         self.facts: list[ModuleFacts] = []
         self.faults: dict[str, Unparsable | Failed] = {}
@@ -167,6 +174,13 @@ class _Reader:
 
     def facts_of(self, text: Text) -> ModuleFacts | Unparsable | Failed:
         """What is known of a file."""
+        if self._known is None:
+            return self._read(text)
+        if text not in self._known:
+            self._known[text] = self._read(text)
+        return self._known[text]
+
+    def _read(self, text: Text) -> ModuleFacts | Unparsable | Failed:
         source = self._source(text)
         try:
             return collect(source, module=text.module) if isinstance(source, Source) else source

@@ -99,6 +99,25 @@ async def quick() -> None:
 async def slow() -> None:
     asyncio.create_task(beat())
 """
+CLOSING = """\
+import asyncio
+
+from opening import opened
+
+
+async def main() -> None:
+    link = opened()
+
+    async def pump() -> None:
+        try:
+            await asyncio.sleep(0)
+        except Exception:
+            pass
+        finally:
+            link.close()
+
+    await asyncio.gather(pump(), pump())
+"""
 PROJECT = '[project]\nname = "shop"\ndependencies = ["anyio>=4.15"]\n'
 HINT = "help: the fixed code needs `anyio>=4.14`: see that it is among the dependencies of the project\n"
 
@@ -291,6 +310,18 @@ def test_what_is_suppressed_or_excluded_is_left_alone(leaklint: Leaklint, projec
     assert leaklint("fix", "--force-exclude", ".", "build/made.py") == (0, "Found nothing to fix.\n", "")
     assert (project / "app.py").read_text() == suppressed
     assert (project / "build" / "made.py").read_text() == LEAK
+
+
+def test_what_only_a_check_finds_is_not_told_as_fixed(leaklint: Leaklint, project: Path) -> None:
+    (project / "app.py").write_text(CLOSING)
+    (project / "opening.py").write_text("from link import Link\n\ndef opened() -> Link:\n    return Link()\n")
+    (project / "link.py").write_text("class Link:\n    def close(self) -> None:\n        self.closed = True\n")
+    assert "app.py:17:11: LK201" in leaklint("check", "--output-format", "concise")[1]
+    for args in (["fix"], ["fix", "--check"], ["fix", "--diff"]):
+        code, *said = leaklint(*args, "--show-reasons")
+        assert code == 1
+        assert "no fix: only a check finds it" in "".join(said)
+        assert re.search(r"Found 1 finding \(0 (would be )?fixed, 1 (would )?remain", "".join(said))
 
 
 def test_files_that_were_not_named_are_only_read(leaklint: Leaklint, project: Path) -> None:

@@ -17,6 +17,7 @@ from leaklint.fixing.rewrite import CannotRewriteError, rewrite
 from leaklint.fixing.verifying import mishaps
 from leaklint.model.diagnostic import Diagnostic, Outcome
 from leaklint.model.fix import Environment, Fix, Hazard, Proposal, Rewritten
+from leaklint.reading import Known
 
 __all__ = ["Choose", "Fixed", "fix_program", "propose"]
 
@@ -34,6 +35,8 @@ class Fixed:
     """The files that were changed, by path."""
     remaining: tuple[Proposal, ...]
     """What is still found, in the changed program."""
+    proposed: tuple[Proposal, ...]
+    """What was found in the program as it was."""
     outcomes: tuple[Outcome, ...]
     """Of the changed program."""
 
@@ -69,8 +72,11 @@ class _Mending:
 
     def __post_init__(self) -> None:
         self._original = {each.path: each.data for each in self.inputs}
-        self._examination = examine(self.inputs, whole=True)
-        self._proposed: tuple[Proposal, ...] | None = None
+        self._known: Known = {}
+        self._texts: dict[tuple[Input, tuple[Fix, ...]], bytes | Hazard] = {}
+        """What files become with fixes: after a trial most of them are written as they were in it."""
+        self._examination = self._examined(self.inputs)
+        self._proposed = self._first = self._proposals_for(self.inputs, self._examination)
 
     def run_pass(self) -> bool:
         """Apply what is chosen and goes together; False if that is nothing."""
@@ -79,7 +85,7 @@ class _Mending:
         )
         while chosen:
             edited, failures = self._edited(chosen)
-            examination = examine(edited, whole=True) if not failures else None
+            examination = self._examined(edited) if not failures else None
             if examination is not None:
                 failures = mishaps(chosen, self._examination, examination, _data(self.inputs), _data(edited))
             if examination is not None and not failures:
@@ -97,12 +103,10 @@ class _Mending:
             for each in self.inputs
             if each.data != self._original[each.path]
         )
-        return Fixed(rewritten, tuple(self._proposals()), self._examination.outcomes)
+        return Fixed(rewritten, tuple(self._proposals()), self._first, self._examination.outcomes)
 
     def _proposals(self) -> list[Proposal]:
         """What can be done in the state so far, without what was tried in vain."""
-        if self._proposed is None:
-            self._proposed = proposals(self._examination, _data(self.inputs), self.environment)
         return [self._without_barred(each) for each in self._proposed]
 
     def _without_barred(self, proposal: Proposal) -> Proposal:
@@ -121,26 +125,40 @@ class _Mending:
         failures: list[tuple[Choice, Hazard]] = []
         for each in self.inputs:
             here = by_path[each.path]
-            data = _written(each, here)
+            data = self._written(each, here)
             if isinstance(data, Hazard):
-                alone = [(choice, why) for choice in here if isinstance(why := _written(each, [choice]), Hazard)]
+                alone = [(choice, why) for choice in here if isinstance(why := self._written(each, [choice]), Hazard)]
                 failures += alone or [(choice, data) for choice in here]
             else:
                 edited.append(each._replace(data=data))
         return edited, failures
 
+    def _written(self, each: Input, chosen: Sequence[Choice]) -> bytes | Hazard:
+        """A file with these fixes, or why they cannot be written."""
+        if not chosen:
+            return each.data
+        key = each._replace(settings=None), tuple(fix for _, fix in chosen)
+        if key not in self._texts:
+            self._texts[key] = _written(*key)
+        return self._texts[key]
+
     def _accept(self, chosen: Sequence[Choice], edited: Sequence[Input], examination: Examination) -> None:
         for proposal, fix in chosen:
             self.applied[fix.path].append((proposal.finding, fix))
-        self.inputs, self._examination, self._proposed = tuple(edited), examination, None
+        self.inputs, self._examination = tuple(edited), examination
+        self._proposed = self._proposals_for(self.inputs, examination)
+
+    def _examined(self, inputs: Sequence[Input]) -> Examination:
+        return examine(inputs, whole=True, known=self._known)
+
+    def _proposals_for(self, inputs: Sequence[Input], examination: Examination) -> tuple[Proposal, ...]:
+        return proposals(examination, _data(inputs), self.environment)
 
 
-def _written(each: Input, chosen: Sequence[Choice]) -> bytes | Hazard:
+def _written(each: Input, fixes: Sequence[Fix]) -> bytes | Hazard:
     """A file with these fixes, or why they cannot be written."""
-    if not chosen:
-        return each.data
     try:
-        return rewrite(each.data, combined(fix for _, fix in chosen), module=each.module)
+        return rewrite(each.data, combined(fixes), module=each.module)
     except CannotRewriteError as error:
         return Hazard("cannot-rewrite", str(error), blocks=True)
     except Exception as error:  # noqa: BLE001 - a fault in one fix costs no other

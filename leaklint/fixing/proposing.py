@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from leaklint.engine import Examination, Studied
+from leaklint.fixing.hazards.patched import Patch, patched, patches
 from leaklint.fixing.remedies import REMEDIES, Remedy
 from leaklint.fixing.study import Finding, Study, Subject
 from leaklint.model.diagnostic import Checked, Diagnostic
@@ -27,15 +29,16 @@ _LEFT_TO_YOU = {
 def proposals(examination: Examination, data: Mapping[str, bytes], environment: Environment) -> tuple[Proposal, ...]:
     """A proposal for each finding of a program, by path, line and column. `data` are the files, by path."""
     found = []
+    replaced = patches(data)
     for outcome in examination.outcomes:
         if isinstance(outcome, Checked) and outcome.diagnostics:
             studied = examination.studied.get(outcome.path)
             study = Study(studied, data[outcome.path], environment) if studied else None
-            found += [_proposal(diagnostic, study) for diagnostic in outcome.diagnostics]
+            found += [_proposal(diagnostic, study, replaced) for diagnostic in outcome.diagnostics]
     return tuple(found)
 
 
-def _proposal(diagnostic: Diagnostic, study: Study | None) -> Proposal:
+def _proposal(diagnostic: Diagnostic, study: Study | None, replaced: Sequence[Patch]) -> Proposal:
     if study is None:
         return Proposal(diagnostic, (), (_no_remedy(diagnostic),))
     finding = Finding(diagnostic, _subject(diagnostic, study.studied))
@@ -45,11 +48,17 @@ def _proposal(diagnostic: Diagnostic, study: Study | None) -> Proposal:
         if diagnostic.code in remedy.codes:
             answer = _answer(remedy, finding, study)
             if isinstance(answer, Fix):
-                fixes.append(answer)
+                fixes.append(_with_patches(answer, finding.subject, replaced, study))
             else:
                 reasons += [reason for reason in answer if reason not in reasons]
     fixes.sort(key=lambda fix: len({hazard.name for hazard in fix.hazards}))
     return Proposal(diagnostic, tuple(fixes), tuple(reasons) if reasons or fixes else (_no_remedy(diagnostic),))
+
+
+def _with_patches(fix: Fix, subject: Subject | None, replaced: Sequence[Patch], study: Study) -> Fix:
+    """A fix with what tests replace by name, if it is about that."""
+    hazards = patched(fix, subject.call, replaced, study) if isinstance(subject, Task) else ()
+    return replace(fix, hazards=(*fix.hazards, *hazards))
 
 
 def _no_remedy(diagnostic: Diagnostic) -> Hazard:

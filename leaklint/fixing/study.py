@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, wraps
+from typing import NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 from leaklint.analysis.kinds import Kinds
 from leaklint.analysis.outcomes import Outcomes
@@ -15,10 +17,13 @@ from leaklint.model.code import Span
 from leaklint.model.diagnostic import Diagnostic
 from leaklint.model.facts import ModuleFacts, Unparsable
 from leaklint.model.fate import Misuse, Task, Unclosed
-from leaklint.model.fix import Environment, Import
+from leaklint.model.fix import Environment, Forget, Import
+from leaklint.model.walk import walk
 from leaklint.syntax.source import decode
 
 Subject = Task | Misuse | Unclosed
+Node = TypeVar("Node")
+Answer = TypeVar("Answer")
 
 
 class Finding(NamedTuple):
@@ -105,6 +110,12 @@ class Study:
         statement = f"import {module}" if name == module else f"import {module} as {name}"
         return f"{name}.{attribute}", (Import(statement),)
 
+    def forgotten(self, function: code.Function) -> tuple[Forget, ...]:
+        """The imports of asyncio that nothing may use any more once a function has been rewritten."""
+        named = [name for name, path in self.facts.names.imports if f"{path}.".startswith("asyncio.")]
+        used = {each.text.partition(".")[0] for each in walk(function.body, code.Global)}
+        return tuple(Forget(name) for name in named if name in used)
+
     def free_name(self, wish: str, function: code.Function) -> str:
         """A name that means nothing yet in a function, in what is nested in it, or in the module."""
         inside = self.program.inside(function)
@@ -138,6 +149,26 @@ class Study:
 
 def _numbered(name: str) -> list[str]:
     return [name, *(f"{name}_{number}" for number in range(1, 100))]
+
+
+def remembered(
+    question: Callable[[Node, code.Function, Study], Answer],
+) -> Callable[[Node, code.Function, Study], Answer]:
+    """A question about code that is read in a function, answered once for each program.
+
+    The answer may depend on the program alone, not on the file under repair, and holds nothing of its `Program`.
+    """
+    known: WeakKeyDictionary[Program, dict[tuple[int, int], tuple[Node, code.Function, Answer]]] = WeakKeyDictionary()
+
+    @wraps(question)
+    def answer(node: Node, function: code.Function, study: Study) -> Answer:
+        here = known.setdefault(study.program, {})
+        key = id(node), id(function)  # these are kept, so that no other object gets their `id`
+        if key not in here:
+            here[key] = node, function, question(node, function, study)
+        return here[key][2]
+
+    return answer
 
 
 def contains(outer: Span, inner: Span) -> bool:

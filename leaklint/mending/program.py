@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from leaklint.adapters import writing
 from leaklint.adapters.files import File
 from leaklint.app import lines_in
-from leaklint.engine import Input
+from leaklint.engine import Input, check_program
 from leaklint.fixing import Fixed, fix_program, propose
 from leaklint.mending.matching import earlier, key_of
 from leaklint.mending.plan import Dependency, Mended, Plan, Question, Stop, needed_anyio
 from leaklint.model.code import Span
-from leaklint.model.diagnostic import Diagnostic, Failed
+from leaklint.model.diagnostic import Checked, Diagnostic, Failed
 from leaklint.model.fix import Environment, Fix, Hazard, Proposal, Rewritten, Target
 from leaklint.policy.config import Settings
 
@@ -49,19 +49,19 @@ class Program:
         with_findings = {finding.path for finding in self.found}
         obstacles = ((path, self.obstacle(self.files[path])) for path in sorted(with_findings))
         self._barred = {path: why for path, why in obstacles if why is not None}
-        self._original = self.inputs
 
     def mend(self, plan: Plan, note: Callable[[Mended], None]) -> bool:
         """Mend it, write it and tell of it; False if the user wants no more questions."""
         if plan.ask is not None:
             return self._converse(plan.ask, note)
         if plan.proposing:
-            note(self._result(propose(self.inputs, self.environment), plan))
+            proposed = propose(self.inputs, self.environment)
+            note(self._result(proposed, plan, proposed))
             return True
         fixed = fix_program(self.inputs, self.environment, self._allowed(plan.choosing))
         with writing.undisturbed():
             lost = self._accept(fixed.rewritten, is_writing=plan.writing)
-            note(self._result((*fixed.remaining, *lost), plan))
+            note(self._result((*fixed.remaining, *lost), plan, fixed.proposed))
         return True
 
     def _allowed(self, choose: Callable[[Proposal], Fix | None]) -> Callable[[Proposal], Fix | None]:
@@ -103,13 +103,15 @@ class Program:
         self.rewritten[each.path] = each
         self.inputs = [one._replace(data=each.after) if one.path == each.path else one for one in self.inputs]
 
-    def _result(self, remaining: Iterable[Proposal], plan: Plan) -> Mended:
-        wanted = sorted((each for each in remaining if self._is_wanted(each.finding)), key=_sort_key)
+    def _result(self, remaining: Sequence[Proposal], plan: Plan, proposed: Sequence[Proposal]) -> Mended:
+        """What came of it. `proposed` is what could be done at first."""
+        every = (*remaining, *self._overlooked(remaining, proposed))
+        wanted = sorted((each for each in every if self._is_wanted(each.finding)), key=_sort_key)
         applied = [each for path in sorted(self.rewritten) for each in self.rewritten[path].applied]
         now = [finding for finding, _ in applied] + [proposal.finding for proposal in wanted]
         before = earlier(now, self.found)
         if not plan.writing and self.rewritten:
-            wanted = self._as_they_stand(wanted, before[len(applied) :])
+            wanted = _as_they_stand(wanted, before[len(applied) :], proposed)
         mendable = {each.finding.path for each in wanted if plan.choosing(each) is not None}
         failed = {failure.path for failure in self.failures}
         return Mended(
@@ -122,18 +124,20 @@ class Program:
             self._dependencies(fix for _, fix in applied),
         )
 
-    def _as_they_stand(self, remaining: Sequence[Proposal], before: Sequence[Diagnostic]) -> list[Proposal]:
-        """What would remain, with the lines that it has in the files as they are."""
-        known = {each.finding: each for each in propose(self._original, self.environment)}
+    def _overlooked(self, remaining: Sequence[Proposal], proposed: Sequence[Proposal]) -> list[Proposal]:
+        """What a check still finds and is not among what remains. A check reads only what may matter for a task, and
+        takes a call of anything else for one that may fail: with all of the program in view there may be no finding.
+        """
+        if {_place(finding) for finding in self.found} <= {_place(each.finding) for each in proposed}:
+            return []
+        known = {_place(each.finding) for each in remaining}
+        checked = (outcome for outcome in check_program(self.inputs) if isinstance(outcome, Checked))
+        reason = Hazard("not-found", "only a check finds it, which does not read the rest of the program", blocks=True)
         return [
-            Proposal(
-                finding,
-                tuple(fix for fix in known[finding].fixes if fix.name in {other.name for other in proposal.fixes}),
-                tuple(dict.fromkeys((*known[finding].reasons, *_from_trials(proposal)))),
-            )
-            if finding in known
-            else proposal
-            for proposal, finding in zip(remaining, before, strict=True)
+            Proposal(finding, (), (reason,))
+            for outcome in checked
+            for finding in outcome.diagnostics
+            if _place(finding) not in known
         ]
 
     def _with_obstacle(self, proposal: Proposal) -> Proposal:
@@ -155,7 +159,7 @@ class Program:
     def _converse(self, ask: Callable[[Question], Fix | None], note: Callable[[Mended], None]) -> bool:
         """Ask about one finding after the other, from top to bottom; what is accepted is written before the next."""
         plan, going_on = Plan(ask=ask), True
-        remaining = [Proposal(finding) for finding in self.found]
+        first = remaining = [Proposal(finding) for finding in self.found]
         passed: Counter[object] = Counter()
         try:
             while True:
@@ -169,7 +173,7 @@ class Program:
         except Stop:
             going_on = False
         finally:
-            note(self._result(remaining, plan))
+            note(self._result(remaining, plan, first))
         return going_on
 
     def _next(self, remaining: Sequence[Proposal], passed: Mapping[object, int]) -> Proposal | None:
@@ -214,8 +218,29 @@ class Program:
         return fix_program(self.inputs, self.environment, choose)
 
 
+def _place(finding: Diagnostic) -> object:
+    return finding.path, finding.code, finding.span
+
+
 def _sort_key(proposal: Proposal) -> tuple[str, Span, str]:
     return proposal.finding.sort_key
+
+
+def _as_they_stand(
+    remaining: Sequence[Proposal], before: Sequence[Diagnostic], proposed: Sequence[Proposal]
+) -> list[Proposal]:
+    """What would remain, with the lines that it has in the files as they are."""
+    known = {each.finding: each for each in proposed}
+    return [
+        Proposal(
+            finding,
+            tuple(fix for fix in known[finding].fixes if fix.name in {other.name for other in proposal.fixes}),
+            tuple(dict.fromkeys((*known[finding].reasons, *_from_trials(proposal)))),
+        )
+        if finding in known
+        else Proposal(finding, proposal.fixes, proposal.reasons)
+        for proposal, finding in zip(remaining, before, strict=True)
+    ]
 
 
 def _from_trials(proposal: Proposal) -> Iterable[Hazard]:

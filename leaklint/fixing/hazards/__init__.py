@@ -112,6 +112,9 @@ EXPLAINED: Mapping[str, str] = {
     "unusual-spawn": "The task is spawned with options, or in a way, that a group has not.",
     "context-is-copied": "The task is given a context; in a group of AnyIO it runs in a copy of that.",
     "outlives-function": "Something beyond the function keeps the task alive, so it seems meant to outlive that.",
+    "patched": (
+        "A test puts something else in the place of a function of asyncio, by its name, which is not called any more."
+    ),
     "no-task-needed": "The task is awaited where it is spawned: the coroutine could be awaited as well.",
     "joined-with-others": "The function waits for the task together with something that cannot be in the group.",
     # -- cancellations
@@ -141,6 +144,7 @@ EXPLAINED: Mapping[str, str] = {
     "unclear-import": "The import holds comments, which would be lost.",
     # -- every fix
     "left-alone": "The file is not to be written: it is outside of the project, or read-only, or has changed.",
+    "not-found": "Only a check finds it, which does not read the rest of the program: in view of that it is none.",
     "no-remedy": "There is no rewrite for this finding.",
     "does-not-hold": "The fix was tried: the finding was still there, or something new was found.",
     "cannot-rewrite": "The file cannot be rewritten without changing more than the fix.",

@@ -8,7 +8,7 @@ from enum import Enum
 from leaklint.analysis.kinds import FUTURE, TASK, last_name, path_of
 from leaklint.catalog import SYNCHRONISATION, Role
 from leaklint.fixing.hazards.callees import manager, returned, targets
-from leaklint.fixing.study import Study
+from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import text, walk
@@ -60,6 +60,7 @@ class Meaning:
     inner: tuple[Place, ...] = ()
 
 
+@remembered
 def meaning(awaited: Expr, function: code.Function, study: Study) -> Meaning:
     """What awaiting an expression of a function does."""
     match awaited:

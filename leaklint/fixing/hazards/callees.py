@@ -9,7 +9,7 @@ from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import Role
-from leaklint.fixing.study import Study
+from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.walk import walk
@@ -20,6 +20,7 @@ _SAYING_NOTHING = frozenset(
 """Decorators that leave a function what it is."""
 
 
+@remembered
 def targets(callee: Expr, caller: code.Function, study: Study) -> tuple[code.Function, ...] | None:
     """The functions that a callee, read in a function, may reach, overriding methods included; None if others may be
     meant: the name is rebound, a decorator puts something else in its place, it is nowhere defined.

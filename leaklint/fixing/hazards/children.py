@@ -14,8 +14,8 @@ from leaklint.analysis.kinds import last_name, path_of
 from leaklint.catalog import Role
 from leaklint.fixing.hazards.points import Cleanup, Does, Point, functions_of, points_of, unknown
 from leaklint.fixing.hazards.raising import errors_in
-from leaklint.fixing.hazards.swallowing import swallows
-from leaklint.fixing.study import Study
+from leaklint.fixing.hazards.swallowing import Swallow, swallows
+from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fix import Hazard, Target
@@ -117,9 +117,14 @@ def may_outlive_cancellation(coroutine: Expr, function: code.Function, study: St
     points = points_of(coroutine, function, study)
     found = [
         (f"`{child}` goes on when it is cancelled: `{each.written}`", each.span, each.function)
-        for each in swallows(functions_of(coroutine, function, study), study)
+        for each in _swallows(coroutine, function, study)
     ]
     return _hazards("swallows-cancellation", found, points, coroutine, function, study)
+
+
+@remembered
+def _swallows(coroutine: Expr, function: code.Function, study: Study) -> tuple[Swallow, ...]:
+    return tuple(swallows(functions_of(coroutine, function, study), study))
 
 
 def may_fail_when_cancelled(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:

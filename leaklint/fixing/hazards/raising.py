@@ -12,7 +12,7 @@ from leaklint.analysis.outcomes import consumes
 from leaklint.catalog import HARMLESS_METHODS, LOGGING, LOOP_DEFERS, Role
 from leaklint.fixing.hazards.awaiting import Entry, Sort, entered, meaning
 from leaklint.fixing.hazards.callees import targets
-from leaklint.fixing.study import Study
+from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Block, Expr
 from leaklint.model.walk import walk
@@ -100,6 +100,7 @@ NONE = Errors()
 ANY = Errors(anything=True)
 
 
+@remembered
 def errors_of(coroutine: Expr, function: code.Function, study: Study) -> Errors:
     """What awaiting an expression of a function may raise."""
     return _Raising(study, function).awaited(coroutine, function)
@@ -109,8 +110,14 @@ def errors_in(block: Block, function: code.Function, study: Study, children: Seq
     """What statements of a function may raise, besides what comes of awaiting the tasks that it spawns: those that run
     one of these coroutines; all of them, if none are named.
     """
-    own = None if children is None else frozenset(map(id, children))
-    return _Raising(study, function, own).block(block, function, NONE)
+    if children is None:
+        return _errors_of_block(block, function, study)
+    return _Raising(study, function, frozenset(map(id, children))).block(block, function, NONE)
+
+
+@remembered
+def _errors_of_block(block: Block, function: code.Function, study: Study) -> Errors:
+    return _Raising(study, function).block(block, function, NONE)
 
 
 def matches(types: tuple[Expr, ...], errors: Errors, study: Study) -> bool:
@@ -239,18 +246,13 @@ class _Raising:
 
     def _expressions(self, root: object, function: code.Function) -> Errors:
         found = NONE
-        nodes = list(walk(root, (code.Await, code.Call, code.Subscript, code.Comprehension)))
-        made = {id(node.value) for node in nodes if isinstance(node, code.Await)}
-        for node in nodes:
-            if isinstance(node, code.Call) and consumes(node.func, function, self.study.kinds):
-                made |= {id(argument) for argument in (*node.args, *(keyword.value for keyword in node.keywords))}
-        for node in nodes:
+        for node in _raisers(root, function, self.study):
             match node:
                 case code.Await(value=value):
                     found |= self.awaited(value, function)
-                case code.Call() if id(node) not in made:
+                case code.Call():
                     found |= self._call(node, function)
-                case code.Comprehension(clauses=clauses) if any(clause.is_async for clause in clauses):
+                case code.Comprehension():
                     found |= ANY
                 case code.Subscript():
                     found |= Errors(frozenset(_LOOKUP))
@@ -333,6 +335,22 @@ class _Raising:
                 self.seen.add(each.qualname)
                 found |= self.block(each.body, each, NONE)
         return found
+
+
+@remembered
+def _raisers(root: object, function: code.Function, study: Study) -> tuple[Expr, ...]:
+    """The expressions in a place that may raise: not the calls that only make what is awaited or run elsewhere."""
+    nodes = list(walk(root, (code.Await, code.Call, code.Subscript, code.Comprehension)))
+    made = {id(node.value) for node in nodes if isinstance(node, code.Await)}
+    for node in nodes:
+        if isinstance(node, code.Call) and consumes(node.func, function, study.kinds):
+            made |= {id(argument) for argument in (*node.args, *(keyword.value for keyword in node.keywords))}
+    return tuple(
+        node
+        for node in nodes
+        if (not isinstance(node, code.Call) or id(node) not in made)
+        and (not isinstance(node, code.Comprehension) or any(clause.is_async for clause in node.clauses))
+    )
 
 
 def _is_handler_name(name: str, function: code.Function) -> bool:

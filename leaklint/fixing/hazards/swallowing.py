@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from leaklint.analysis.cancellation.catching import Chain, catches_of, chains
+from leaklint.analysis.cancellation.catching import Catch, Chain, catches_of, chains
 from leaklint.analysis.cancellation.suspending import Suspending
 from leaklint.fixing.hazards.callees import targets
-from leaklint.fixing.study import Study
+from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
-from leaklint.model.code import Span
+from leaklint.model.code import Block, Span
 from leaklint.model.walk import walk
 
 
@@ -29,7 +29,7 @@ def swallows(functions: Sequence[code.Function], study: Study) -> Iterator[Swall
     for function in functions:
         if function.is_async:
             suspending = Suspending(function, study.kinds)
-            for catch in catches_of(suspending):
+            for catch in _catches(function.body, function, study):
                 last = catch.body[-1] if catch.body else None
                 if not isinstance(last, code.Raise) and _goes_on(
                     catch.around, last, suspending, functions, study, set()
@@ -65,16 +65,32 @@ def _goes_on(
     return any(
         _goes_on(chain, statement, Suspending(caller, study.kinds), functions, study, seen)
         for caller in functions
-        for statement, chain in chains(caller.body, ())
-        if _awaits(statement, function, caller, study)
+        for statement, chain, awaited in _awaiting(caller.body, caller, study)
+        if any(each is function for each in awaited)
     )
 
 
-def _awaits(statement: code.Stmt, function: code.Function, caller: code.Function, study: Study) -> bool:
-    """Whether a simple statement of a caller awaits a function."""
-    if not isinstance(statement, code.Evaluate | code.Assign | code.Augment | code.Return):
-        return False
+@remembered
+def _catches(body: Block, function: code.Function, study: Study) -> tuple[Catch, ...]:
+    """The places in the body of a function that catch a cancellation."""
+    del body
+    return tuple(catches_of(Suspending(function, study.kinds)))
+
+
+@remembered
+def _awaiting(
+    body: Block, caller: code.Function, study: Study
+) -> tuple[tuple[code.Stmt, Chain, tuple[code.Function, ...]], ...]:
+    """The simple statements in the body of a caller that await functions of the program, with what is around them."""
+    return tuple(
+        (statement, chain, awaited)
+        for statement, chain in chains(body, ())
+        if isinstance(statement, code.Evaluate | code.Assign | code.Augment | code.Return)
+        if (awaited := tuple(_awaited(statement, caller, study)))
+    )
+
+
+def _awaited(statement: code.Stmt, caller: code.Function, study: Study) -> Iterator[code.Function]:
     for await_ in walk(statement, code.Await):
-        if isinstance(await_.value, code.Call) and function in (targets(await_.value.func, caller, study) or ()):
-            return True
-    return False
+        if isinstance(await_.value, code.Call):
+            yield from targets(await_.value.func, caller, study) or ()

@@ -23,7 +23,7 @@ from leaklint.fixing.study import Finding, Study, contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.fate import Task
-from leaklint.model.fix import Edit, Fix, Forget, Hazard, Replace, Target
+from leaklint.model.fix import Edit, Fix, Hazard, Replace, Target
 from leaklint.model.walk import text, walk
 
 NAME = "gather"
@@ -90,7 +90,7 @@ def _fix(wait: _Wait, given: Sequence[Member], function: code.Function, study: S
     if any(member.spawn is not None for member in given):
         notes.append("the coroutines are started by `anyio.gather`, not in tasks of their own before it")
     title = f"wait with `{name}`"
-    edits: tuple[Edit, ...] = (*(Replace(*each) for each in changes), *imports, Forget("asyncio"))
+    edits: tuple[Edit, ...] = (*(Replace(*each) for each in changes), *imports, *study.forgotten(function))
     return Fix(NAME, title, study.path, edits, tuple(hazards), tuple(notes))
 
 

@@ -25,7 +25,7 @@ from leaklint.fixing.study import Finding, Study, contains
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import Fate, PathKind, Task
-from leaklint.model.fix import Edit, Fix, Forget, Hazard, Insert, Replace, Substitute, Target, Wrap
+from leaklint.model.fix import Edit, Fix, Hazard, Insert, Replace, Substitute, Target, Wrap
 
 NAME = "task-group"
 CODES = frozenset({"LK101", "LK102", "LK104", "LK106", "LK201", "LK206", "LK207", "LK304"})
@@ -148,7 +148,7 @@ def _plan(bundles: tuple[Bundle, ...], study: Study) -> _Plan:
     shields_ = (edit for each in shielded for edit in each.edits)
     edits: tuple[Edit, ...] = (*written, *leaving.edits, *group, *shields_)
     notes = dict.fromkeys(note for each in shielded for note in each.notes)
-    edits = (*dict.fromkeys(edits), Forget("asyncio"))
+    edits = (*dict.fromkeys(edits), *study.forgotten(function))
     return _Plan(bundles, region, edits, tuple(dict.fromkeys(hazards)), tuple(notes))
 
 

@@ -20,7 +20,7 @@ from leaklint.fixing.study import Finding, Study, contains
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.fate import Task
-from leaklint.model.fix import Edit, Fix, Forget, Hazard, Import, Inherit, Substitute, Target
+from leaklint.model.fix import Edit, Fix, Hazard, Import, Inherit, Substitute, Target
 from leaklint.model.walk import text, walk
 
 NAME = "context-manager"
@@ -246,7 +246,8 @@ def _edits(service: _Service, study: Study) -> tuple[Edit, ...]:
             for each in _gone(service, method)
         ),
         *imports,
-        Forget("asyncio"),
+        *study.forgotten(enter),
+        *study.forgotten(leave),
     )
 
 

@@ -24,7 +24,7 @@ from leaklint.fixing.study import Finding, Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fate import Task
-from leaklint.model.fix import Edit, Fix, Forget, Hazard, Insert, Replace, Substitute, Target
+from leaklint.model.fix import Edit, Fix, Hazard, Insert, Replace, Substitute, Target
 from leaklint.model.walk import text, walk
 
 NAME = "gather-group"
@@ -55,7 +55,7 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         return against
     notes = (f"when one of the coroutines on line {call.span.line} fails, the others are cancelled and waited for",)
     hazards = group_hazards([member.coroutine for member in given], spreading.outer, function, study)
-    edits = (*spreading.edits(), *spreading.imports, Forget("asyncio"))
+    edits = (*spreading.edits(), *spreading.imports, *study.forgotten(function))
     return Fix(NAME, "run the coroutines in a task group", study.path, edits, hazards, notes)
 
 
