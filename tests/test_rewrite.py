@@ -421,6 +421,9 @@ def test_an_import_is_added_where_a_person_would(before: str, after: str) -> Non
         ("from a import (\n    b,\n    asyncio,\n)\nb\n", "from a import (\n    b,\n)\nb\n"),
         ("# why\nimport asyncio\n# what\nimport sys\n", "# why\n# what\nimport sys\n"),
         ("import asyncio.subprocess\nx = 1\n", "x = 1\n"),
+        ("import asyncio\n\nimport b\n\nb\n", "import b\n\nb\n"),
+        ("import asyncio\n\n# what\nimport b\n\nb\n", "# what\nimport b\n\nb\n"),
+        ("# why\nimport asyncio\n\n\nx = 1\n", "# why\n\n\nx = 1\n"),
     ],
 )
 def test_an_import_that_nothing_uses_is_removed(before: str, after: str) -> None:

@@ -167,15 +167,15 @@ class _Following:
             case code.Attribute(value=code.Name(id=container), attr=attr) if attr in ADDING | REMOVING:
                 self.follow(container)
                 return False
-        if awaited and self._is_only_borrowed(call, name):
+        if self._is_only_borrowed(call, name, awaited=awaited):
             return False
         self._add(f"`{text(call.func)}` gets `{name}` on line {call.span.line}", blocks=not awaited)
         return False
 
-    def _is_only_borrowed(self, call: code.Call, name: str) -> bool:
+    def _is_only_borrowed(self, call: code.Call, name: str, *, awaited: bool) -> bool:
         """Whether the function of the program that is given the handle does not let it out."""
         found = targets(call.func, self.function, self.study)
-        if found is None or len(found) != 1 or self.depth >= _DEEPEST:
+        if found is None or len(found) != 1 or self.depth >= _DEEPEST or found[0].is_async is not awaited:
             return False
         use = Called(self.function, call)
         params = [

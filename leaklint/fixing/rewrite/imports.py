@@ -202,6 +202,10 @@ def _without(module: libcst.Module, name: str) -> libcst.Module:
             continue
         if any(line.comment for line in orphans) or not any(line.comment is None for line in kept.leading_lines[:1]):
             kept = kept.with_changes(leading_lines=[*orphans, *kept.leading_lines])
+        if not body and not module.header and statement is not module.body[0]:  # nothing is above it any more
+            lines = kept.leading_lines
+            first = next((index for index, line in enumerate(lines) if line.comment), len(lines))
+            kept = kept.with_changes(leading_lines=lines[first:])
         body.append(kept)
         orphans = []
     return module.with_changes(body=body)
