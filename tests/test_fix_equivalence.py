@@ -669,7 +669,7 @@ COMES_TRUE = {
     "raises-in-cleanup": CANCELLATIONS,
     "resource-order": {Kind.LATE, Kind.COURSE},
     "single-error-grouped": ERRORS,
-    "swallows-cancellation": {Kind.HANGS, Kind.LATE, *CANCELLATIONS},
+    "swallows-cancellation": {Kind.HANGS, Kind.LATE, Kind.LEFT, *CANCELLATIONS},
     "time-limit": {Kind.CUT, Kind.LATE, Kind.LEFT, *CANCELLATIONS},
     "unresolved-callee": {*Kind},
     "waits-here": {Kind.LATE, Kind.COURSE},

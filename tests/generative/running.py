@@ -168,6 +168,8 @@ class _Task(asyncio.Task[Any]):
     on_cancel: Callable[[_Task], None]
 
     def cancel(self, msg: object = None) -> bool:
+        if self.done():
+            return False  # asyncio would take its error for retrieved
         if not self.was_cancelled:
             self.was_cancelled = True
             self.on_cancel(self)

@@ -8,7 +8,6 @@ from leaklint.analysis.interpreter.state import (
     Exits,
     Flow,
     State,
-    Status,
     Trail,
     Way,
     merge,
@@ -94,7 +93,7 @@ def _finish(final: Block, leaving: Exits, frame: Frame) -> None:
         for after, steps in flow.items():
             frame.leave(way, after, steps, span)
         for inner, after, steps, where in raised:
-            same = way is Way.CANCELLATION and inner in RAISED and after.status is state.status is Status.RUNNING
+            same = way is Way.CANCELLATION and inner in RAISED and after.alive and after.status is state.status
             frame.leave(way if same else inner, after, steps, span if same else where)
 
 

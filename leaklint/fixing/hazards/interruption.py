@@ -23,14 +23,15 @@ def interrupted(block: Block, function: code.Function, study: Study) -> Iterator
         if inside and not (catch.body and isinstance(catch.body[-1], code.Raise)):
             said = f"`{catch.written}` on line {catch.span.line} would catch the cancellation of the group"
             yield Hazard("catches-group-cancellation", said)
-    if study.environment.target is not Target.ANYIO:
-        return
+    is_native = study.environment.target is not Target.ANYIO
     points = points_in(block, function, study)
     cut: dict[int, Hazard] = {}
     for point in points:
         if point.cleanup is not None and not point.shielded and point.does is not Does.CANCELLED:
             at = place(point.span, point.function, function.name, function, study)
-            said = f"when a task fails, what is awaited in `{point.cleanup.what}`{at} is cut"
+            when = "a task fails just then" if is_native else "a task fails"
+            said = f"when {when}, what is awaited in `{point.cleanup.what}`{at} is cut"
             cut.setdefault(id(point.cleanup.block), Hazard("host-cleanup-is-cut", said))
     yield from list(cut.values())[:MOST]
-    yield from unresolved(points, function, study)
+    if not is_native:
+        yield from unresolved(points, function, study)
