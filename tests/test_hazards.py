@@ -837,6 +837,101 @@ HANDLERS = {
         "    except ValueError:\n        pass",
         "`except ValueError` on line 16 of `main` would not catch it any more",
     ),
+    "by a constant": (
+        FAILING + "ERRORS = (KeyError,) + (ValueError,)\nasync def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except ERRORS:\n        pass",
+        "`except ERRORS` on line 15 of `host` would not catch it any more",
+    ),
+    "by another name": (
+        FAILING + "Wrong = ValueError\nasync def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except Wrong:\n        pass",
+        "`except Wrong` on line 15 of `host` would not catch it any more",
+    ),
+    "by an attribute of a class": (
+        FAILING + "class Base:\n    ERRORS = (ValueError,)\nclass Api(Base): pass\n"
+        "async def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except Api.ERRORS:\n        pass",
+        "`except Api.ERRORS` on line 17 of `host` would not catch it any more",
+    ),
+    "by what is not known": (
+        FAILING + "async def host(errors):\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except errors:\n        pass",
+        "`except errors` on line 14 of `host` would not catch it any more",
+    ),
+    "by a constant that changes": (
+        FAILING + "ERRORS = (KeyError,)\nERRORS += (ValueError,)\nasync def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except ERRORS:\n        pass",
+        "`except ERRORS` on line 16 of `host` would not catch it any more",
+    ),
+    "by a constant for any error": (
+        FAILING + "ERRORS = Exception\nasync def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except ERRORS as error:\n        return error.args",
+        "`except ERRORS` on line 15 of `host` would get an ExceptionGroup",
+    ),
+    "beside a class of a library": (
+        "import library\n" + FAILING + "async def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except (library.Error, ValueError):\n        pass",
+        "`except (library.Error, ValueError)` on line 15 of `host` would not catch it any more",
+    ),
+    "an error of a library": (
+        (
+            "import library\nasync def work():\n    raise library.Error\nasync def host():\n    try:\n        # group\n"
+            "        asyncio.create_task(work())\n    except OSError:\n        pass"
+        ),
+        "`except OSError` on line 15 of `host` would not catch it any more",
+    ),
+    "an error with a base of its own": (
+        (
+            "import json\nasync def work():\n    raise json.JSONDecodeError('', '', 0)\nasync def host():\n    try:\n"
+            "        # group\n        asyncio.create_task(work())\n    except ValueError:\n        pass"
+        ),
+        "`except ValueError` on line 15 of `host` would not catch it any more",
+    ),
+    "not kept in by an unknown clause": (
+        (
+            "from library import ERRORS\nasync def work():\n    try:\n        raise KeyError\n"
+            "    except ERRORS:\n        pass\nasync def host():\n    try:\n        # group\n"
+            "        asyncio.create_task(work())\n    except KeyError:\n        pass"
+        ),
+        "`except KeyError` on line 18 of `host` would not catch it any more",
+    ),
+    "asked for": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main():\n    task = asyncio.create_task(host())\n    await asyncio.wait({task})\n"
+        "    return isinstance(task.exception(), ValueError)",
+        "`task.exception()` on line 15 of `main` would give an `ExceptionGroup`",
+    ),
+    "asked for in a callback": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "def ended(task):\n    if type(task.exception()) is ValueError:\n        print('wrong')\n"
+        "async def main():\n    task = asyncio.create_task(host())\n    task.add_done_callback(ended)\n"
+        "    await asyncio.wait({task})",
+        "`task.exception()` on line 13 of `ended` would give an `ExceptionGroup`",
+    ),
+    "among results": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main():\n    first, second = await asyncio.gather(host(), work(), return_exceptions=True)\n"
+        "    if isinstance(first, ValueError):\n        print('wrong')",
+        "`asyncio.gather` on line 13 of `main` would give an `ExceptionGroup`",
+    ),
+    "results that are passed on": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main():\n    return await asyncio.gather(host(), return_exceptions=True)",
+        "`asyncio.gather` on line 13 of `main` would give an `ExceptionGroup`",
+    ),
+    "errors that are passed on": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main(tell):\n    for each in await asyncio.gather(host(), return_exceptions=True):\n"
+        "        if isinstance(each, Exception):\n            tell(each)",
+        "`asyncio.gather` on line 13 of `main` would give an `ExceptionGroup`",
+    ),
+    "where the task is kept": (
+        FAILING + "class Service:\n    def start(self):\n        self.task = asyncio.create_task(self.host())\n"
+        "    async def host(self):\n        asyncio.create_task(work())\n"
+        "    async def stop(self):\n        try:\n            await self.task\n"
+        "        except ValueError:\n            pass",
+        "`except ValueError` on line 18 of `stop` would not catch it any more",
+    ),
 }
 NO_HANDLERS = {
     "raised by its name": (
@@ -891,6 +986,32 @@ NO_HANDLERS = {
         FAILING + "async def host():\n    try:\n        # group\n        asyncio.create_task(work())\n"
         "    except* ValueError:\n        pass"
     ),
+    "a constant of others": (
+        FAILING + "ERRORS = (KeyError, IndexError)\nasync def host():\n    try:\n        # group\n"
+        "        asyncio.create_task(work())\n    except ERRORS:\n        pass"
+    ),
+    "the error is only logged": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main():\n    task = asyncio.create_task(host())\n    await asyncio.wait({task})\n"
+        "    if (error := task.exception()) is not None:\n        logging.error('failed: %s', error)"
+    ),
+    "the error of another task": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main():\n    task = asyncio.create_task(host())\n    other = asyncio.create_task(work())\n"
+        "    await asyncio.wait({task, other})\n    return isinstance(other.exception(), ValueError)"
+    ),
+    "results that are told from errors": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main(use):\n    results = await asyncio.gather(host(), return_exceptions=True)\n"
+        "    failed = [each for each in results if isinstance(each, BaseException)]\n"
+        "    for each in results:\n        if isinstance(each, KeyError):\n            print(each)\n"
+        "        if not isinstance(each, Exception):\n            use(each)\n    return len(failed)"
+    ),
+    "results of others": (
+        FAILING + "async def host():\n    asyncio.create_task(work())\n"
+        "async def main():\n    first, second = await asyncio.gather(host(), work(), return_exceptions=True)\n"
+        "    return second"
+    ),
     "a decorator that catches nothing": FAILING
     + "class A:\n    @classmethod\n    async def host(cls):\n        asyncio.create_task(work())\n",
 }
@@ -943,6 +1064,35 @@ def test_many_handlers_are_one_hazard() -> None:
     assert hazard.name == "handler-stops-matching"
     assert len(re.findall("except ValueError", hazard.message)) == 3
     assert hazard.message.endswith("; 2 more")
+
+
+USELESS = {
+    "that catches nothing else": ("", "except ValueError:", True),
+    "by a constant": ("", "except WRONG:", True),
+    "with a use of its own": (
+        "        if len(sys.argv) > 3:\n            raise ValueError\n",
+        "except ValueError:",
+        False,
+    ),
+    "around what is not known": ("        library.load()\n", "except ValueError:", False),
+    "of a library": ("", "except (library.Error, ValueError):", True),
+    "for any error": ("", "except Exception as error:", False),
+    "of another error": ("", "except KeyError:", None),
+}
+
+
+@pytest.mark.parametrize("case", USELESS)
+def test_handlers_that_could_never_match_again(case: str) -> None:
+    before, clause, blocks = USELESS[case]
+    study = study_of(
+        "import library\nWRONG = (ValueError,)\n" + FAILING + f"async def host():\n    try:\n{before}"
+        f"        asyncio.create_task(work())\n    {clause}\n        print('wrong', error.args)"
+    )
+    call, function = spawn_of(study)
+    block = path_to(call.span, function.body)[-1].block[-1:]
+    found = handlers_that_miss(block, call.args, function, study)
+    assert [hazard.blocks for hazard in found] == ([] if blocks is None else [blocks])
+    assert set(names(found)) <= {"handler-stops-matching"}
 
 
 JOINED = {
@@ -1059,7 +1209,7 @@ REGIONS: dict[str, tuple[str, str]] = {
     ),
 }
 BLOCKING = {"yield-inside", "not-a-coroutine-function", "stops-iteration", "module-level"}
-OF_ANYIO_ALONE = {"exit-inside", "host-cleanup-is-cut", "native-cancel", "task-factory", "cancels-all-tasks"}
+OF_ANYIO_ALONE = {"exit-inside", "native-cancel", "task-factory", "cancels-all-tasks"}
 
 
 @pytest.mark.parametrize("name", REGIONS)

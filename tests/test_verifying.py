@@ -62,6 +62,7 @@ def test_a_fix_that_does_not_hold(change: str, message: str, monkeypatch: pytest
         ("def f():\n    global x\n    x = 1\ndef g():\n    return x", set()),
         ("class A:\n    x = 1\n    def f(self):\n        return __class__", set()),
         ("import a.b\nfrom c import d as e\nprint(a, e, __name__, __file__)", set()),
+        ("try:\n    pass\nexcept BaseExceptionGroup:\n    pass", set()),
         ("[y for x in range(3)]", {"y"}),
         ("async def f(:", set()),
     ],

@@ -25,6 +25,8 @@ _SAYING_NOTHING = (*_WRAPPERS, "Any", "object", "Self", "TypeAlias")
 """Annotations that name no class when they stand alone: the value decides."""
 FUTURES = ("create_future", "run_in_executor", "wrap_future")
 """What gives a future: methods of an event loop, and a function of asyncio."""
+_AWAITABLE = ("typing.Awaitable", "collections.abc.Awaitable")
+"""Annotations that name a coroutine as well as a future."""
 _TYPES = (Role.LOOP, Role.GROUP, Role.OWNER, Role.OBJECT, Role.STACK)
 
 
@@ -197,13 +199,24 @@ class Kinds:
     def returned(self, function: code.Function, depth: int = 0) -> str | None:
         """The class of what a call of a function of the program returns (awaited, if it is a coroutine function)."""
         if function.returns is not None:
-            return function.owner if last_name(function.returns) == "Self" else self.annotated(function.returns)
+            kind = function.owner if last_name(function.returns) == "Self" else self.annotated(function.returns)
+            is_future = kind in _AWAITABLE and not function.is_async and self._gives_futures(function, depth)
+            return FUTURE if is_future else kind
         if function.is_generator or depth > _DEEPEST:
             return None
         for statement in walk(function.body, code.Return):
             if statement.value is not None and (kind := self._of(statement.value, function, depth + 1)):
                 return kind
         return None
+
+    def _gives_futures(self, function: code.Function, depth: int) -> bool:
+        """Whether all that the `return` statements of a function give are futures or tasks."""
+        values = [statement.value for statement in walk(function.body, code.Return)]
+        return (
+            bool(values)
+            and depth <= _DEEPEST
+            and all(value is not None and self._of(value, function, depth + 1) in (TASK, FUTURE) for value in values)
+        )
 
     def annotated(self, annotation: Expr) -> str | None:
         """The class an annotation names; `Optional` and its like are looked through."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from leaklint.analysis.kinds import last_name, path_of
+from leaklint.analysis.kinds import path_of
+from leaklint.fixing.ended import Own, own_ending
+from leaklint.fixing.holding import escape_of, live_names, mentions
 from leaklint.fixing.members import Kind, Member, members
 from leaklint.fixing.quoting import quoted
 from leaklint.fixing.study import Step, Study, contains, path_to
@@ -15,6 +17,7 @@ from leaklint.model.code import Expr, Span
 from leaklint.model.fix import Edit, Hazard, Import, Replace, Wrap
 from leaklint.model.walk import text, walk
 
+_CONTAINERS = ("list", "set")
 _COPIES = ("builtins.list", "builtins.set", "builtins.tuple")
 
 
@@ -24,6 +27,15 @@ class Ending:
 
     edits: tuple[Edit, ...]
     given: tuple[Member, ...]
+    names: tuple[str, ...]
+    """The local names that hold the tasks, or lists of them."""
+    wrap: Wrap
+    """The edit that puts the statements in the `try`."""
+
+    @property
+    def extent(self) -> Span:
+        """The place of these statements."""
+        return Span(*self.wrap.first[:2], *self.wrap.last[2:])
 
 
 class _Handles(NamedTuple):
@@ -73,8 +85,15 @@ def ending(
     region = _region(call, named, function, study)
     if isinstance(region, Hazard):
         return (region,)
-    wrap = Wrap(region[0], region[1], _template(named, function, study, cancels=cancels), function.qualname)
-    return Ending((*_spawned(given, function, study), wrap, *_asyncio(function, study)), given)
+    spawned, template = _spawned(given, function, study), _template(named, function, study, cancels=cancels)
+    own = _own(region, named, function, study) if cancels else None
+    last = region[1] if own is None else _before(own, function).span
+    if own is not None and own.waits:
+        wrap = Wrap(region[0], last, finally_(own.lines(study)), function.qualname)
+        return Ending((*spawned, wrap, *own.removal), given, named.names, wrap)
+    wrap = Wrap(region[0], last, template, function.qualname)
+    removal = own.removal if own is not None else ()
+    return Ending((*spawned, wrap, *removal, *_asyncio(function, study)), given, named.names, wrap)
 
 
 def _not_its_own(given: Sequence[Member], *, cancels: bool) -> Iterator[Hazard]:
@@ -162,9 +181,14 @@ def _with_a_name(
     cancels: bool,
 ) -> Ending | tuple[Hazard, ...]:
     """What ends a task, or the tasks of a list, that is made in the call itself: it gets a name."""
+    is_filled = False
     match arguments:
-        case [code.Starred(value=(code.Display(kind="list") | code.Comprehension(kind="list")) as container)]:
+        case [code.Starred(value=(code.Display() | code.Comprehension()) as container)] if (
+            container.kind in _CONTAINERS
+        ):
             handles = _Handles((study.free_name("tasks", function),), (True,))
+            items = container.items if isinstance(container, code.Display) else ()
+            is_filled = any(not isinstance(each, code.Starred) for each in items)
         case [code.Call() as container]:
             handles = _Handles((_free(("task", "shielded"), function, study),), (False,))
         case _:
@@ -175,15 +199,16 @@ def _with_a_name(
     changed = _brackets(given, function, study)
     name, written = handles.names[0], quoted(container.span, function, study, changed=changed, is_moved=True)
     made = f"{name} = {written}\n"
-    template = made + _template(handles, function, study, cancels=cancels)
+    template = made + _template(handles, function, study, cancels=cancels, is_filled=is_filled)
     steps = path_to(statement.span, function.body)
-    live = _live((), call, function)
-    escapes = [hazard for name in live if (hazard := _escape(name, function)) is not None]
+    live = live_names((), call, function)
+    escapes = [hazard for name in live if (hazard := escape_of(name, function)) is not None]
     if escapes:
         return tuple(escapes)
     last = _last_use(steps[-1], live, function, study)
     wrap = Wrap(statement.span, last.span, template, function.qualname)
-    return Ending((_renamed(call, container.span, name, study), wrap, *_asyncio(function, study)), tuple(given))
+    edits: tuple[Edit, ...] = (_renamed(call, container.span, name, study), wrap, *_asyncio(function, study))
+    return Ending(edits, tuple(given), (name, *live), wrap)
 
 
 def _renamed(call: code.Call, container: Span, name: str, study: Study) -> Replace:
@@ -214,24 +239,36 @@ def _region(call: code.Call, handles: _Handles, function: code.Function, study: 
     first, last = min(step.position for step in bound), max(step.position for step in bound)
     if any(_may_leave(statement) for statement in block[first + 1 : last] if not _binds(statement, handles.names)):
         return Hazard("spawned-apart", "there is more than spawns between the first task and the last", blocks=True)
-    live = _live(handles.names, call, function)
+    live = live_names(handles.names, call, function)
     for deleted in walk(function.body, code.Delete):
         if any(name.id in handles.names for name in walk(deleted.targets, code.Name)):
             message = f"`{handles.names[0]}` is gone from line {deleted.span.line} on"
             return Hazard("handle-is-reused", message, blocks=True)
     for name in live:
-        if (escape := _escape(name, function)) is not None:
+        if (escape := escape_of(name, function)) is not None:
             return escape
     if last >= at:
         return Hazard("spawned-apart", "the tasks are not spawned in one block, around the wait for them", blocks=True)
     return block[last + 1].span, _last_use(Step(block, at), live, function, study).span
 
 
+def _own(region: tuple[Span, Span], handles: _Handles, function: code.Function, study: Study) -> Own | None:
+    """The last statements of a region, if they end the tasks already."""
+    block, last = path_to(region[1], function.body)[-1]
+    first = path_to(region[0], function.body)[-1].position
+    return own_ending(block[first : last + 1], handles.names, function, study)
+
+
+def _before(own: Own, function: code.Function) -> code.Stmt:
+    block, position = path_to(own.statements[0].span, function.body)[-1]
+    return block[position - 1]
+
+
 def _last_use(wait: Step, names: Sequence[str], function: code.Function, study: Study) -> code.Stmt:
     """The last statement that mentions one of these names, from that of the wait on."""
     last = wait.statement
     for statement in wait.block[wait.position :]:
-        last = statement if _mentions(statement, names, function, study) else last
+        last = statement if mentions(statement, names, function, study) else last
     return last
 
 
@@ -256,100 +293,6 @@ def _may_leave(statement: code.Stmt) -> bool:
     return any(walk(statement, (code.Call, code.Await, code.Raise, code.Return)))
 
 
-def _live(names: Sequence[str], call: code.Call, function: code.Function) -> tuple[str, ...]:
-    """The names that hold handles which may still run, or what waits for them: these, and what is made of them."""
-    live = dict.fromkeys(names)
-    for assign in walk(function.body, code.Assign):
-        targets = [each.id for each in walk(assign.targets, code.Name)]
-        if isinstance(assign.value, code.Await):
-            if _returns_sets(assign.value.value, call, live):
-                live |= dict.fromkeys(targets[1:] if len(targets) > 1 else targets)  # the first are done
-        elif assign.value is not None and (
-            any(each is call for each in walk(assign.value, code.Call)) or _holds(assign.value, live)
-        ):
-            live |= dict.fromkeys(targets)
-    return tuple(live)
-
-
-def _returns_sets(awaited: Expr, call: code.Call, live: Container[str]) -> bool:
-    """Whether what is awaited is an `asyncio.wait`, which gives back its tasks."""
-    if not isinstance(awaited, code.Call) or last_name(awaited.func) != "wait" or not awaited.args:
-        return False
-    return awaited is call or any(name.id in live for name in walk(awaited.args[0], code.Name))
-
-
-def _holds(value: Expr, live: Container[str]) -> bool:
-    """Whether an expression may give a handle of these names, or something that holds one."""
-    if any(isinstance(part, code.Name) and part.id in live for part in (value, *_parts(value))):
-        return True
-    return any(_holds(part, live) for part in _parts(value))
-
-
-def _parts(value: Expr) -> tuple[Expr, ...]:
-    """The parts of an expression that its value may hold; what a method is called on is none."""
-    match value:
-        case code.Call(args=args, keywords=keywords):
-            return (*args, *(keyword.value for keyword in keywords))
-        case code.Display(items=items, keys=keys):
-            return (*items, *keys)
-        case code.Comprehension(element=element, clauses=clauses) if not isinstance(element, code.Call):
-            return (element, *(clause.iterable for clause in clauses))
-        case code.Conditional(then=then, orelse=orelse):
-            return (then, orelse)
-        case code.Boolean(values=values) | code.Operation(operands=values):
-            return values
-        case code.Starred(value=inner) | code.Subscript(value=inner):
-            return (inner,)
-    return ()
-
-
-def _mentions(statement: code.Stmt, names: Sequence[str], function: code.Function, study: Study) -> bool:
-    if any(name.id in names for name in walk(statement, code.Name)):
-        return True
-    within = [scope for scope in study.program.inside(function) if scope is not function]
-    return any(not scope.free_names.isdisjoint(names) for scope in within)
-
-
-def _escape(name: str, function: code.Function) -> Hazard | None:
-    """Where a handle goes that this function cannot follow."""
-    message = "`{}` is {} on line {}: others may wait for the tasks"
-    for statement in walk(function.body, (code.Return, code.Yield)):
-        if statement.value is not None and _gives(statement.value, name):
-            return Hazard("handle-escapes", message.format(name, "handed on", statement.span.line), blocks=True)
-    for assign in walk(function.body, code.Assign):
-        kept = any(isinstance(target, code.Attribute | code.Subscript | code.Global) for target in assign.targets)
-        if kept and assign.value is not None and _gives(assign.value, name):
-            return Hazard("handle-escapes", message.format(name, "kept", assign.span.line), blocks=True)
-    for call in walk(function.body, code.Call):
-        given = (*call.args, *(keyword.value for keyword in call.keywords))
-        if any(_gives(each, name) for each in given) and not _is_looking(call, function):
-            what = f"passed to `{text(call.func)}`"
-            return Hazard("handle-escapes", message.format(name, what, call.span.line), blocks=True)
-    return None
-
-
-def _gives(value: Expr, name: str) -> bool:
-    """Whether an expression is a name, or a container written out that holds it."""
-    match value:
-        case code.Name(id=id_):
-            return id_ == name
-        case code.Starred(value=inner):
-            return _gives(inner, name)
-        case code.Display(items=items):
-            return any(_gives(item, name) for item in items)
-    return False
-
-
-def _is_looking(call: code.Call, function: code.Function) -> bool:
-    """Whether a call does not keep the handles that it is given: of the library, or a method of something local."""
-    match call.func:
-        case code.Global(path=path):
-            return path.startswith(("asyncio.", "builtins."))
-        case code.Attribute(value=code.Name(id=name)):
-            return name in function.local_names and name not in {param.name for param in function.params}
-    return False
-
-
 def _is_header(statement: code.Stmt, call: code.Call) -> bool:
     """Whether a call stands in the first line of a compound statement that is evaluated again and again."""
     return isinstance(statement, code.While) and any(each is call for each in walk(statement.test, code.Call))
@@ -361,7 +304,9 @@ def _free(wishes: tuple[str, ...], function: code.Function, study: Study) -> str
     return next((name for name, wish in zip(names, wishes, strict=True) if name == wish), names[0])
 
 
-def _template(handles: _Handles, function: code.Function, study: Study, *, cancels: bool) -> str:
+def _template(
+    handles: _Handles, function: code.Function, study: Study, *, cancels: bool, is_filled: bool = False
+) -> str:
     wait = study.spelled("asyncio.wait", function)[0]
     task = _free(("task", "each"), function, study)
     if handles.is_one:
@@ -369,8 +314,13 @@ def _template(handles: _Handles, function: code.Function, study: Study, *, cance
     else:
         ends = [f"for {task} in {handles.iterable}:", f"    {task}.cancel()"] if cancels else []
     given = handles.names[0] if handles.starred == (True,) else f"[{handles.arguments}]"
-    if all(handles.starred):  # there may be none, which `wait` refuses
+    if all(handles.starred) and not is_filled:  # there may be none, which `wait` refuses
         ends += [f"if {' or '.join(handles.names)}:", f"    await {wait}({given})"]
     else:
         ends.append(f"await {wait}({given})")
-    return "\n".join(["try:", "    ...", "finally:", *(f"    {line}" for line in ends)])
+    return finally_(ends)
+
+
+def finally_(lines: Sequence[str]) -> str:
+    """A template that does something whatever the statements end with."""
+    return "\n".join(("try:", "    ...", "finally:", *(f"    {line}" for line in lines)))

@@ -17,8 +17,9 @@ from leaklint.model.diagnostic import Checked, Diagnostic, Failed
 from leaklint.model.facts import ModuleFacts
 from leaklint.model.fix import Hazard, Wrap
 
-_KNOWN = frozenset({*dir(builtins), "__file__", "__path__", "__class__"})
-"""Names that a module need not bind."""
+_NEWER = ("BaseExceptionGroup", "ExceptionGroup", "PythonFinalizationError")
+_KNOWN = frozenset({*dir(builtins), *_NEWER, "__file__", "__path__", "__class__"})
+"""Names that a module need not bind, also those that only a newer Python has."""
 
 
 class _Place(NamedTuple):

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from leaklint.analysis.cancellation.catching import catches_of
 from leaklint.analysis.cancellation.suspending import Suspending
 from leaklint.analysis.kinds import last_name, path_of
+from leaklint.analysis.spawns import Spawn
 from leaklint.catalog import Role
 from leaklint.fixing.grouped.bundles import Bundle, bundles_of
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region
-from leaklint.fixing.grouped.variables import JOINS, Kind, Use, Variable, hushed_types, is_quiet
+from leaklint.fixing.grouped.variables import JOINS, Kind, Use, Variable, held, hushed_types, is_quiet, variable_of
 from leaklint.fixing.hazards.children import (
     may_be_cut,
     may_end_by_cancellation,
@@ -31,7 +32,7 @@ from leaklint.fixing.hazards.resources import is_left, limited
 from leaklint.fixing.study import Study, blocks_of, path_to
 from leaklint.model import code
 from leaklint.model.fix import Hazard
-from leaklint.model.walk import text
+from leaklint.model.walk import text, walk
 
 _NEW_IN_A_GROUP = frozenset({"native-cancel", "task-factory"})
 """What `unsuitable` finds of statements that are in a group as it is, and that matters for the tasks alone."""
@@ -171,16 +172,13 @@ def ends_with_cancel(region: Region) -> bool:
 
 
 def _of_uses(bundle: Bundle, calls: Calls, study: Study) -> Iterator[Hazard]:
-    may_fail = any(
-        not isinstance(coroutine, code.Call) or study.outcomes.coroutine(coroutine, bundle.function).raises
-        for coroutine in bundle.coroutines
-    )
+    may_fail = bool(_failing(bundle, study))
     cancels = [use for use in bundle.uses_by(Kind.ASKED) if _method(use) == "cancel"]
     for use in bundle.uses:
         match use.kind:
             case Kind.WAITED if not _is_statement(use, bundle.function):
                 yield Hazard("handle-lacks", f"the sets that `asyncio.wait` gives on line {_line(use)}", blocks=True)
-            case Kind.WAITED if may_fail and not _raises_later(bundle):
+            case Kind.WAITED if any(not _raises_later(spawn, use, bundle) for spawn in _failing(bundle, study)):
                 message = f"line {_line(use)} waits for all and raises nothing, and the group would"
                 yield Hazard("errors-are-results", message)
             case Kind.HUSHED if may_fail and not _hushes_cancellation_alone(use):
@@ -199,10 +197,71 @@ def _of_uses(bundle: Bundle, calls: Calls, study: Study) -> Iterator[Hazard]:
         yield from _of_handles(bundle, cancels)
 
 
-def _raises_later(bundle: Bundle) -> bool:
-    """Whether the function asks its tasks for their results, which raises what they have raised."""
-    asked = any(_method(use) == "result" for use in bundle.uses_by(Kind.ASKED))
-    return asked or bool(bundle.uses_by(Kind.AWAITED, Kind.GATHERED))
+def _failing(bundle: Bundle, study: Study) -> list[Spawn]:
+    """The spawns whose tasks may raise an error."""
+    return [
+        spawn
+        for spawn in bundle.spawns
+        if not isinstance(coroutine := spawn.spawned_call, code.Call)
+        or study.outcomes.coroutine(coroutine, bundle.function).raises
+    ]
+
+
+def _raises_later(spawn: Spawn, wait: Use, bundle: Bundle) -> bool:
+    """Whether the function asks the task of a spawn for its result in any case, which raises what it has raised."""
+    holders = _holders(spawn, bundle)
+    asked = [use for use in bundle.uses_by(Kind.ASKED) if use.variable in holders]
+    if any(_method(use) == "exception" for use in asked):
+        return False
+    reads = [use for use in asked if _method(use) == "result"]
+    reads += [use for use in bundle.uses_by(Kind.AWAITED, Kind.GATHERED) if use.variable in holders]
+    return any(not is_quiet(use) and _is_reached(use, wait, bundle.function) for use in reads)
+
+
+def _holders(spawn: Spawn, bundle: Bundle) -> set[Variable]:
+    """The variables that hold the task of a spawn: what it is bound to or put into, and what is bound to that."""
+    found: set[Variable] = set()
+    while True:
+        more = {
+            target
+            for use in bundle.uses
+            for source, target in _passing(use, bundle.function)
+            if source in found or source is spawn.call
+        } - found
+        if not more:
+            return found
+        found |= more
+
+
+def _passing(use: Use, function: code.Function) -> Iterator[tuple[Variable | code.Call, Variable]]:
+    """What a use takes from where to where: from a spawn or a variable to a variable."""
+    match use:
+        case Use(kind=Kind.BORN, variable=variable, others=(given,)):
+            yield from ((call, variable) for call in walk(given, code.Call))
+            yield from ((variable_of(name, function), variable) for name in held(given) or ())
+        case Use(kind=Kind.EACH | Kind.PUT, variable=variable, others=(code.Name() as other, *_)):
+            yield variable, variable_of(other, function)
+
+
+def _is_reached(read: Use, wait: Use, function: code.Function) -> bool:
+    """Whether nothing after a wait leads past a place that asks for a result, or keeps in what that raises."""
+    shared = [step.statement for step in path_to(_statement_span(wait), function.body)]
+    for step in path_to(_statement_span(read), function.body):
+        match step.statement:
+            case statement if any(statement is each for each in shared):
+                continue
+            case code.For(body=body, is_async=False):
+                if any(True for _ in walk(body, (code.Break, code.Return))):
+                    return False
+            case code.If(branches=(code.Branch(test=test),)):
+                if not any(last_name(call) in ("cancelled", "done") for call in walk(test, code.Call)):
+                    return False
+            case code.Try(handlers=handlers):
+                if handlers:
+                    return False
+            case code.While() | code.Match() | code.With():
+                return False
+    return True
 
 
 def _kept_from_host(bundle: Bundle, study: Study) -> Iterator[Hazard]:

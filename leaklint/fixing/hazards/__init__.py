@@ -12,8 +12,8 @@ EXPLAINED: Mapping[str, str] = {
     # -- the coroutines
     "may-never-end": "The task may run for ever, and who waits for it would wait for ever.",
     "cleanup-is-cut": (
-        "The task awaits while it cleans up; a cancellation of AnyIO, which is delivered again at every `await`, ends "
-        "that at the first one."
+        "The task awaits while it cleans up; a second cancellation ends that, and so does one of AnyIO, which is "
+        "delivered again at every `await`."
     ),
     "foreign-cancellation": (
         "The task may end with a `CancelledError` that is not its group's: a group of AnyIO then cancels all the "
@@ -28,8 +28,8 @@ EXPLAINED: Mapping[str, str] = {
     "unresolved-callee": "A function is called that cannot be followed: how it ends and cleans up is not known.",
     # -- the handlers
     "handler-stops-matching": (
-        "An `except` clause or a context manager, here or in a caller, goes by the type of an error that would now "
-        "arrive in an `ExceptionGroup`."
+        "An `except` clause, a context manager, or who reads the error of a task, here or in a caller, goes by the "
+        "type of an error that would now arrive in an `ExceptionGroup`."
     ),
     "handler-around-join": (
         "An `except` clause within the group is around an `await` of a task; it would see a `TaskFailed` instead of "

@@ -8,6 +8,7 @@ from enum import Enum
 from leaklint.analysis.kinds import FUTURE, TASK, last_name, path_of
 from leaklint.catalog import SYNCHRONISATION, Role
 from leaklint.fixing.hazards.callees import manager, returned, targets
+from leaklint.fixing.hazards.queues import takes_all
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -89,13 +90,22 @@ def _of_call(call: code.Call, function: code.Function, study: Study) -> Meaning:
     if role in (Role.GATHER, Role.SHIELD, Role.SPAWN, Role.WAIT_FOR, Role.WAIT):
         return _of_wait(call, role, function, study)
     if kinds.of_receiver(call.func, function) in _SYNCHRONISATION:
-        return Meaning(Sort.WAITS, said)
+        return Meaning(Sort.PLAIN if _puts_at_once(call, function, study) else Sort.WAITS, said)
     found = targets(call.func, function, study)
     if found is not None:
         return _of_functions(call, found)
     if path == FUTURE or kinds.of(call, function) in (TASK, FUTURE):
         return Meaning(Sort.HANDLE, said)
     return Meaning(Sort.UNKNOWN, said)
+
+
+def _puts_at_once(call: code.Call, function: code.Function, study: Study) -> bool:
+    """Whether a call puts something into a queue that takes everything."""
+    return (
+        isinstance(call.func, code.Attribute)
+        and call.func.attr == "put"
+        and takes_all(call.func.value, function, study)
+    )
 
 
 def _of_functions(call: code.Call, found: tuple[code.Function, ...]) -> Meaning:

@@ -12,6 +12,7 @@ from leaklint.analysis.cancellation.catching import catches_cancellation
 from leaklint.analysis.cancellation.suspending import is_true
 from leaklint.analysis.kinds import last_name, path_of
 from leaklint.catalog import Role
+from leaklint.fixing.hazards.lingering import lingers
 from leaklint.fixing.hazards.points import Cleanup, Does, Point, functions_of, points_of, unknown
 from leaklint.fixing.hazards.raising import errors_in
 from leaklint.fixing.hazards.swallowing import Swallow, swallows
@@ -112,19 +113,32 @@ def may_end_by_cancellation(coroutine: Expr, function: code.Function, study: Stu
 
 
 def may_outlive_cancellation(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:
-    """`swallows-cancellation`: when it is cancelled, it may go on."""
+    """`swallows-cancellation`, `may-never-end`: when it is cancelled, it may go on, or wait for others."""
     child = name_of(coroutine)
     points = points_of(coroutine, function, study)
     found = [
         (f"`{child}` goes on when it is cancelled: `{each.written}`", each.span, each.function)
         for each in _swallows(coroutine, function, study)
     ]
-    return _hazards("swallows-cancellation", found, points, coroutine, function, study)
+    waiting = [
+        (f"`{child}` may not end when it is cancelled: cleaning up, {_waited_for(each)}", each.span, each.function)
+        for each in _lingers(coroutine, function, study)
+    ]
+    hazards = (
+        *_hazards("swallows-cancellation", found, points, coroutine, function, study),
+        *_hazards("may-never-end", waiting, points, coroutine, function, study),
+    )
+    return tuple(dict.fromkeys(hazards))
 
 
 @remembered
 def _swallows(coroutine: Expr, function: code.Function, study: Study) -> tuple[Swallow, ...]:
     return tuple(swallows(functions_of(coroutine, function, study), study))
+
+
+@remembered
+def _lingers(coroutine: Expr, function: code.Function, study: Study) -> tuple[Point, ...]:
+    return tuple(lingers(coroutine, function, study))
 
 
 def may_fail_when_cancelled(coroutine: Expr, function: code.Function, study: Study) -> tuple[Hazard, ...]:

@@ -8,6 +8,7 @@ from leaklint.analysis.kinds import last_name, path_of
 from leaklint.catalog import LOGGING, Role
 from leaklint.fixing.hazards.awaiting import Entry, entered, once_bound
 from leaklint.fixing.hazards.callees import manager
+from leaklint.fixing.hazards.clauses import spelled_out
 from leaklint.fixing.hazards.raising import Errors, is_broad, is_ending, matches
 from leaklint.fixing.study import Study
 from leaklint.model import code
@@ -42,6 +43,7 @@ def looks_at(
     said = text(made.func if isinstance(made, code.Call) else context)
     if kinds.role_of(path) is Role.SUPPRESS or last_name(context).startswith("assertRaises"):
         args = context.args[:1] if isinstance(context, code.Call) and path != "contextlib.suppress" else _args(context)
+        args = spelled_out(args, study)
         is_new = path == "contextlib.suppress" and (study.environment.python or (0,)) >= _GROUPS_SUPPRESSED
         if is_new or not args or is_broad(args) or is_ending(args) or not matches(args, errors, study):
             return None
@@ -77,11 +79,12 @@ def _generator_looks(generator: code.Function, errors: Errors, study: Study) -> 
     for statement in walk(generator.body, code.Try):
         if any(True for _ in walk(statement.body, code.Yield)):
             for handler in statement.handlers:
-                if is_broad(handler.types):
+                types = spelled_out(handler.types, study)
+                if is_broad(types):
                     if uses_error(handler):
                         return True
                     break
-                if not is_ending(handler.types) and matches(handler.types, errors, study):
+                if not is_ending(types) and matches(types, errors, study):
                     return True
         elif any(True for _ in walk((*statement.final, *statement.orelse), code.Yield)):
             continue
@@ -94,12 +97,13 @@ def _method_looks(method: code.Function) -> bool:
     fine = {
         id(name)
         for node in walk(method.body, (code.Compare, code.Not, code.If, code.Call))
-        for name in _plain_reads(node)
+        for name in plain_reads(node)
     }
     return any(node.id in names and id(node) not in fine for node in walk(method.body, code.Name))
 
 
-def _plain_reads(node: code.Compare | code.Not | code.If | code.Call) -> list[Expr]:
+def plain_reads(node: code.Compare | code.Not | code.If | code.Call) -> list[Expr]:
+    """What an expression or a statement only logs, or asks whether it is there."""
     match node:
         case code.Compare(left=left, op="is" | "is not", right=code.Constant(value=None)):
             return [left]
@@ -112,10 +116,11 @@ def _plain_reads(node: code.Compare | code.Not | code.If | code.Call) -> list[Ex
     return []
 
 
-_LOGGING = LOGGING | frozenset(
+LOGGERS = LOGGING | frozenset(
     """format_exception print_exception format_exc print_exc format_exception_only capture_exception
     log_exception""".split()
 )
+"""What logs the error that it is given."""
 
 
 def uses_error(handler: code.Handler) -> bool:
@@ -126,11 +131,12 @@ def uses_error(handler: code.Handler) -> bool:
     said = {
         id(name)
         for node in nodes
-        if isinstance(node, code.Raise) or (isinstance(node, code.Call) and last_name(node) in _LOGGING)
-        for name in ((node.value,) if isinstance(node, code.Raise) else walk(_given(node), code.Name))
+        if isinstance(node, code.Raise) or (isinstance(node, code.Call) and last_name(node) in LOGGERS)
+        for name in ((node.value,) if isinstance(node, code.Raise) else walk(given(node), code.Name))
     }
     return any(isinstance(each, code.Name) and each.id == handler.name and id(each) not in said for each in nodes)
 
 
-def _given(call: code.Call) -> tuple[Expr, ...]:
+def given(call: code.Call) -> tuple[Expr, ...]:
+    """The arguments of a call."""
     return (*call.args, *(keyword.value for keyword in call.keywords))

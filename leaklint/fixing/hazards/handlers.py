@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from leaklint.analysis.kinds import last_name
+from leaklint.analysis.kinds import last_name, path_of
 from leaklint.fixing.hazards.callers import sites
+from leaklint.fixing.hazards.clauses import class_of, spelled_out
 from leaklint.fixing.hazards.contexts import looks_at, stops, uses_error
 from leaklint.fixing.hazards.loops import waits
-from leaklint.fixing.hazards.points import span_of
+from leaklint.fixing.hazards.points import functions_of, span_of
 from leaklint.fixing.hazards.raising import (
     NONE,
     Errors,
@@ -21,7 +22,9 @@ from leaklint.fixing.hazards.raising import (
     is_broad,
     is_ending,
     matches,
+    surely_caught,
 )
+from leaklint.fixing.hazards.readers import callbacks, kept_in, readings, waits_for
 from leaklint.fixing.study import Step, Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span
@@ -45,8 +48,13 @@ def handlers_that_miss(
     block: Block, children: Sequence[Expr], function: code.Function, study: Study
 ) -> tuple[Hazard, ...]:
     """`handler-stops-matching`: an `except` around these statements of a function, there or in a function that calls
-    it, would not catch any more what they, or the coroutines `children` that run in the group, may raise.
+    it, would not catch any more what they, or the coroutines `children` that run in the group, may raise. (Blocks, if
+    it is the only use of a clause that the group stands in to catch what a child raises.)
     """
+    useless = _never_matching(block, children, function, study)
+    if useless is not None:
+        said = f"`{_written(useless)}` on line {useless.span.line} could never catch anything again"
+        return (Hazard("handler-stops-matching", said, blocks=True),)
     return _hazard(clauses_that_miss(block, children, function, study))
 
 
@@ -62,6 +70,63 @@ def clauses_that_miss(block: Block, children: Sequence[Expr], function: code.Fun
     return tuple(dict.fromkeys(search.found))
 
 
+def _never_matching(
+    block: Block, children: Sequence[Expr], function: code.Function, study: Study
+) -> code.Handler | None:
+    """A clause directly around these statements that catches what a child plainly raises, and nothing else."""
+    match _steps(block[0].span, function.body) if block else ():
+        case [(Step(statement=code.Try(body=body) as around), inner), *_] if inner is body:
+            if _is_starred(around, function, study):
+                return None
+        case _:
+            return None
+    raised = Errors(frozenset(path for child in children for path in _plainly_raised(child, function, study)))
+    others = tuple(each for each in body if not any(_is_all_of(each, inside) for inside in block))
+    left = errors_in(others, function, study, children)
+    for handler in around.handlers:
+        types = spelled_out(handler.types, study)
+        if not left and any(_raises_own(types, child, function, study) for child in children):
+            return handler
+        if is_broad(types) or any(class_of(each, study) is None for each in types):
+            return None
+        if surely_caught(types, raised, study) and not matches(types, left, study):
+            return handler
+    return None
+
+
+def _is_all_of(statement: code.Stmt, inside: code.Stmt) -> bool:
+    """Whether a statement is one of a block, or does nothing but to evaluate it and to keep what that gives."""
+    match statement, inside:
+        case ((code.Evaluate(value=value) | code.Assign(value=value) | code.Return(value=value)), code.Evaluate()):
+            return value is inside.value
+    return statement is inside
+
+
+def _raises_own(types: tuple[Expr, ...], child: Expr, function: code.Function, study: Study) -> bool:
+    """Whether a coroutine raises a class that the function defines for itself, and that is all a clause names."""
+    own = {each.scope.name for each in walk(function.body, code.DefineClass)}
+    match types:
+        case (code.Name(id=name),) if name in own:
+            return any(
+                last_name(raised.value) == name and name in each.free_names
+                for each in functions_of(child, function, study)
+                for raised in walk(each.body, code.Raise)
+                if raised.value is not None
+                and not any(isinstance(step.statement, code.Try) for step in path_to(raised.span, each.body))
+            )
+    return False
+
+
+def _plainly_raised(child: Expr, function: code.Function, study: Study) -> Iterator[str]:
+    """The classes that `raise` statements of a coroutine name, and that leave it."""
+    errors = errors_of(child, function, study)
+    for each in functions_of(child, function, study):
+        for statement in walk(each.body, code.Raise):
+            path = path_of(statement.value) if statement.value is not None else None
+            if path in errors.types:
+                yield path
+
+
 def handlers_around_joins(
     joins: Sequence[code.Await], block: Block, children: Sequence[Expr], function: code.Function, study: Study
 ) -> tuple[Hazard, ...]:
@@ -75,7 +140,8 @@ def handlers_around_joins(
     found: dict[str, Hazard] = {}
     for join in joins:
         for statement in _around(join.span, block):
-            for line, written, types in _clauses(statement):
+            for line, written, named in _clauses(statement):
+                types = spelled_out(named, study)
                 said = f"`{written}` on line {line} is around an `await` of a task"
                 if is_ending(types):
                     found.setdefault(said, Hazard("handler-around-join", f"{said}: it would miss a `TaskCancelled`"))
@@ -177,14 +243,28 @@ class _Search:
     def _anywhere(self, span: Span, leaving: _Left) -> None:
         """A coroutine that is passed on: what it raises may come out wherever the function handles errors."""
         function = leaving.function
-        for statement in walk(function.body, (code.Try, code.With)):
-            if waits(statement.body) or path_to(span, statement.body):
-                self._statement(statement, statement.body, leaving.errors, function)
+        for scope in (function, *callbacks(span, function, self.study)):
+            for statement in walk(scope.body, (code.Try, code.With)):
+                if waits(statement.body) or _asks_for_result(statement.body) or path_to(span, statement.body):
+                    self._statement(statement, statement.body, leaving.errors, scope)
+        self._readers(span, leaving)
+        for attribute in kept_in(span, function):
+            for scope, place in waits_for(attribute, function, self.study):
+                self._outwards(place, _Left(scope, leaving.errors, guessed=True))
         outer = self.study.program.enclosing(function) if function.kind == "lambda" else None
         if outer is not None:
             self._anywhere(span, leaving._replace(function=outer))
         elif function.kind == "function":
             self._left.append(leaving)
+
+    def _readers(self, span: Span, leaving: _Left) -> None:
+        """A coroutine that runs in a task: what reads the error of that as a value."""
+        for reading in readings(span, leaving.errors, leaving.function, self.study):
+            for place in reading.raised:
+                self._outwards(place, leaving._replace(function=reading.function))
+            if reading.is_used:
+                where = self._place(reading.span, reading.function)
+                self.found.append(f"`{reading.written}`{where} would give an `ExceptionGroup`")
 
     def _statement(self, statement: code.Stmt, inner: Block, errors: Errors, function: code.Function) -> Errors:
         """What is left of errors that leave a block of a statement."""
@@ -201,22 +281,23 @@ class _Search:
         return errors
 
     def _handlers(self, statement: code.Try, errors: Errors, function: code.Function) -> Errors:
-        if self._is_starred(statement, function):
+        if _is_starred(statement, function, self.study):
             return errors
         left = errors
         for handler in statement.handlers:
             where = f"`{_written(handler)}`{self._place(handler.span, function)}"
-            if handler.types and all(last_name(each).endswith("ExceptionGroup") for each in handler.types):
+            types = spelled_out(handler.types, self.study)
+            if types and all(last_name(each).endswith("ExceptionGroup") for each in types):
                 self.found.append(f"{where} would catch it")
                 continue
-            if is_ending(handler.types) or not matches(handler.types, left, self.study):
+            if is_ending(types) or not matches(types, left, self.study):
                 continue
-            if is_broad(handler.types):
+            if is_broad(types):
                 if uses_error(handler):
                     self.found.append(f"{where} would get an ExceptionGroup")
                 return left if _raises_again(handler) else NONE
             self.found.append(f"{where} would not catch it any more")
-            left = Errors(left.types - caught(handler.types, left, self.study).types, left.anything)
+            left = Errors(left.types - caught(types, left, self.study).types, left.anything)
         return left
 
     def _decorators(self, function: code.Function) -> None:
@@ -232,12 +313,13 @@ class _Search:
         of = f" of `{function.name}`" if function.kind == "function" else ""
         return f" on line {span.line}{of}" + ("" if path == self.study.path else f" in {path}")
 
-    def _is_starred(self, statement: code.Try, function: code.Function) -> bool:
-        """Whether the clauses are `except*`, as far as the text is at hand."""
-        if self.study.program.paths[function.qualname] != self.study.path or not statement.handlers:
-            return False
-        written = self.study.written(statement.handlers[0].span)
-        return written.removeprefix("except").lstrip().startswith("*")
+
+def _is_starred(statement: code.Try, function: code.Function, study: Study) -> bool:
+    """Whether the clauses are `except*`, as far as the text is at hand."""
+    if study.program.paths[function.qualname] != study.path or not statement.handlers:
+        return False
+    written = study.written(statement.handlers[0].span)
+    return written.removeprefix("except").lstrip().startswith("*")
 
 
 def _written(handler: code.Handler) -> str:
@@ -245,6 +327,11 @@ def _written(handler: code.Handler) -> str:
     names = ", ".join(map(text, handler.types))
     clause = f"except {names}" if len(handler.types) == 1 else f"except ({names})"
     return clause if handler.types else "except"
+
+
+def _asks_for_result(block: Block) -> bool:
+    """Whether there is a `task.result()`, which raises what the task has raised."""
+    return any(last_name(call) == "result" and not call.args for call in walk(block, code.Call))
 
 
 def _raises_again(handler: code.Handler) -> bool:

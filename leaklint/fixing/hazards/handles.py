@@ -40,21 +40,38 @@ def may_deadlock(
     task: Task, spawner: code.Function, place: Span, waiter: code.Function, study: Study
 ) -> tuple[Hazard, ...]:
     """`needs-held-lock`: the task may need for its cleanup what the function that waits for it, at a place, holds."""
-    held = {
-        text(item.context)
-        for step in path_to(place, waiter.body)
-        if isinstance(step.statement, code.With) and step.statement.is_async
-        for item in step.statement.items
-    }
+    held = _entered(place, waiter) | _acquired(place, waiter)
     coroutine = coroutine_of(task, spawner, study) if held else None
     found = cleanups(coroutine, spawner, study) if coroutine is not None else ()
     for cleanup in found:
-        for inner in walk(cleanup.block, code.With):
-            taken = next((name for item in inner.items if (name := text(item.context)) in held), None)
-            if taken is not None:
+        needed = [text(item.context) for inner in walk(cleanup.block, code.With) for item in inner.items]
+        needed += [text(lock) for lock, _ in _called(cleanup.block, "acquire")]
+        for taken in needed:
+            if taken in held:
                 said = f"`{task.spawned}` needs `{taken}` to clean up, which `{waiter.name}` holds"
                 return (Hazard("needs-held-lock", said, blocks=True),)
     return ()
+
+
+def _entered(place: Span, waiter: code.Function) -> set[str]:
+    """What is entered around a place, as it is written."""
+    steps = [step.statement for step in path_to(place, waiter.body)]
+    around = [statement for statement in steps if isinstance(statement, code.With) and statement.is_async]
+    return {text(item.context) for statement in around for item in statement.items}
+
+
+def _acquired(place: Span, waiter: code.Function) -> set[str]:
+    """What is acquired before a place, and not released until then."""
+    acquired = {text(lock): span for lock, span in _called(waiter.body, "acquire") if span < place}
+    released = {text(lock): span for lock, span in _called(waiter.body, "release") if span < place}
+    return {lock for lock, span in acquired.items() if span > released.get(lock, Span(0, 0, 0, 0))}
+
+
+def _called(block: code.Block, method: str) -> Iterator[tuple[Expr, Span]]:
+    """What a method is called on, and where."""
+    for call in walk(block, code.Call):
+        if last_name(call.func) == method and (owner := called_on(call.func)) is not None:
+            yield owner, call.span
 
 
 def may_wait_for_itself(task: Task, spawner: code.Function, waiter: code.Function, study: Study) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from leaklint.analysis.kinds import last_name
 from leaklint.analysis.outcomes import is_harmless
-from leaklint.fixing.study import path_to
+from leaklint.fixing.study import contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.fix import Hazard
@@ -17,7 +17,7 @@ def pauses_before(span: Span, function: code.Function) -> tuple[Hazard, ...]:
     """`pause-before-work`: a wait after the statement at a place would come before something that was reached without
     a pause. Another task may come in between, and a second cancellation, or one of AnyIO, would end the function there.
     """
-    for statement in _behind(span, function):
+    for statement in behind(span, function):
         if isinstance(statement, code.Raise) or _gives_own(statement, function):
             return ()
         if _works(statement):
@@ -34,12 +34,25 @@ def goes_on_with_some(wait: code.Call) -> bool:
     return until is not None and last_name(until) != "ALL_COMPLETED"
 
 
-def _behind(span: Span, function: code.Function) -> Iterator[code.Stmt]:
-    """The statements that come after one: in its block, in the next turn of a loop, and in the blocks around it."""
+def passes_at_once(statement: code.Stmt) -> bool:
+    """Whether a statement neither pauses, nor leaves the block, nor does what others can see but to print or log."""
+    return isinstance(statement, code.Evaluate | code.Assign | code.Augment) and not _works(statement)
+
+
+def behind(span: Span, function: code.Function, extent: Span | None = None) -> Iterator[code.Stmt]:
+    """The statements that come after one: in its block, in the next turn of a loop, in the clauses of a `try` that
+    follow its body, and in the blocks around it. With an extent, a run of statements, those within that.
+    """
     for step in reversed(path_to(span, function.body)):
-        if isinstance(step.statement, code.For | code.While):
-            yield from step.statement.body
-        yield from step.block[step.position + 1 :]
+        if extent is not None and not contains(extent, step.statement.span):
+            return
+        match step.statement:
+            case code.For(body=body) | code.While(body=body):
+                yield from body
+            case code.Try(body=body, orelse=orelse, final=final) if not path_to(span, final):
+                yield from (*(orelse if path_to(span, body) else ()), *final)
+        following = step.block[step.position + 1 :]
+        yield from (each for each in following if extent is None or contains(extent, each.span))
 
 
 def _gives_own(statement: code.Stmt, function: code.Function) -> bool:

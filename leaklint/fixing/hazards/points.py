@@ -73,6 +73,8 @@ class Point(NamedTuple):
     """A cancellation that it raises is caught."""
     cleanup: Cleanup | None
     """The outermost clean-up around it, in its function."""
+    cleaning: bool
+    """It runs while something is cleaned up, here or in a caller."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class _Around:
     shielded: bool = False
     caught: bool = False
     cleanup: Cleanup | None = None
+    cleaning: bool = False
 
 
 def points_of(coroutine: Expr, function: code.Function, study: Study) -> tuple[Point, ...]:
@@ -142,7 +145,7 @@ class _Tracing:
     """The `id`s of the expressions that are awaited, the outermost first."""
     points: list[Point] = field(default_factory=list)
     functions: dict[str, code.Function] = field(default_factory=dict)
-    seen: set[tuple[str, bool, bool, bool]] = field(default_factory=set)
+    seen: set[tuple[str, bool, bool, bool, bool]] = field(default_factory=set)
 
     # -- what is awaited -----------------------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class _Tracing:
             return
         # what is called while cleaning up is cut where it is called
         shielded = around.shielded or around.cleanup is not None
-        key = (function.qualname, around.limited, shielded, around.caught)
+        key = (function.qualname, around.limited, shielded, around.caught, around.cleaning)
         if key in self.seen:
             return
         if len(self.stack) > _DEEPEST:
@@ -201,13 +204,14 @@ class _Tracing:
         for call in given_away(function):
             self._add(Does.CANCELLED, "others can get at its task", call.span, replace(around, function=function))
         cleanup = self._cleanup(function, body, function.name) if function.name == "__aexit__" else None
-        self.block(body, _Around(function, around.limited, shielded, around.caught, None if shielded else cleanup))
+        cleaning = around.cleaning or cleanup is not None
+        cleanup = None if shielded else cleanup
+        self.block(body, _Around(function, around.limited, shielded, around.caught, cleanup, cleaning))
         self.stack.pop()
 
     def _add(self, does: Does, said: str, span: Span, around: _Around) -> None:
-        self.points.append(
-            Point(does, said, span, around.function, around.limited, around.shielded, around.caught, around.cleanup)
-        )
+        here = (around.function, around.limited, around.shielded, around.caught, around.cleanup, around.cleaning)
+        self.points.append(Point(does, said, span, *here))
 
     # -- statements ----------------------------------------------------------------------------------------------
 
@@ -270,9 +274,11 @@ class _Tracing:
         self.block(statement.final, self._cleaning(statement.final, "finally", around))
 
     def _cleaning(self, block: Block, what: str, around: _Around) -> _Around:
-        if around.cleanup is not None or around.shielded or not block:
+        if not block:
             return around
-        return replace(around, cleanup=self._cleanup(around.function, block, what))
+        if around.cleanup is not None or around.shielded:
+            return replace(around, cleaning=True)
+        return replace(around, cleanup=self._cleanup(around.function, block, what), cleaning=True)
 
     def _cleanup(self, function: code.Function, block: Block, what: str) -> Cleanup:
         return Cleanup(function, block, what, self.study.program.paths[function.qualname] == self.study.path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from leaklint.analysis.kinds import path_of
+from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.resolve import Use, argument, resolved
 from leaklint.fixing.study import Study
 from leaklint.model import code
@@ -65,20 +65,25 @@ def _bound(name: str, scope: code.Function, study: Study) -> Iterator[tuple[Expr
     targets = [target for each in walk(scope.body, code.Assign) if each.value for target in each.targets]
     targets += [each.target for each in walk(scope.body, code.For)]
     targets += [item.target for each in walk(scope.body, code.With) for item in each.items if item.target is not None]
-    plain = [each for each in targets if isinstance(each, code.Global) and scope.kind == "module"]
-    named = [each for each in walk(tuple(targets), code.Name) if each.id == name]
-    named_there = [each for each in plain if each.path.rpartition(".")[2] == name]
-    if len(named) + len(named_there) > len(bound):
-        yield None, scope
+    names = [last_name(each) for each in walk(tuple(targets), (code.Name, code.Global))]
+    if names.count(name) > len(bound):
+        yield None, scope  # by a loop, or out of something
 
 
 def _passed(name: str, function: code.Function, study: Study) -> Iterator[tuple[Expr | None, code.Function]]:
     """What the program passes for a parameter."""
+    callees: set[int] = set()
     for caller in study.program.mentioning(function.name, function.qualname):
         for call in walk(caller.body, code.Call):
             called = resolved(call.func, caller, study.kinds)
             if called is not None and called.qualname == function.qualname:
                 yield argument(Use(caller, call), name, function), caller
+                callees.add(id(call.func))
+        for node in walk(caller.body, (code.Name, code.Global, code.Attribute)):
+            if last_name(node) == function.name and id(node) not in callees:
+                called = resolved(node, caller, study.kinds)
+                if called is not None and called.qualname == function.qualname:
+                    yield None, caller  # it is called from somewhere else
 
 
 def _assigned(owner: str, attr: str, study: Study) -> Iterator[tuple[Expr | None, code.Function]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from leaklint.analysis.outcomes import consumes
 from leaklint.catalog import HARMLESS_METHODS, LOGGING, LOOP_DEFERS, Role
 from leaklint.fixing.hazards.awaiting import Entry, Sort, entered, meaning
 from leaklint.fixing.hazards.callees import targets
+from leaklint.fixing.hazards.clauses import ALIASES, bases_of, class_of, is_foreign, spelled_out
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Block, Expr
@@ -24,16 +24,6 @@ ENDINGS = frozenset(
 """What ends a task or a program, and is no error."""
 BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 _TIMEOUT = "builtins.TimeoutError"
-_ALIASES = {
-    "asyncio.TimeoutError": _TIMEOUT,
-    "asyncio.exceptions.TimeoutError": _TIMEOUT,
-    "concurrent.futures.TimeoutError": _TIMEOUT,
-    "builtins.IOError": "builtins.OSError",
-    "builtins.EnvironmentError": "builtins.OSError",
-    "socket.error": "builtins.OSError",
-    "socket.timeout": _TIMEOUT,
-}
-"""https://docs.python.org/3/library/exceptions.html (of the first three, since Python 3.11)"""
 _LOOKUP = ("builtins.KeyError", "builtins.IndexError")
 _RAISED_BY_METHOD = {
     "pop": _LOOKUP,
@@ -139,23 +129,35 @@ def caught(types: tuple[Expr, ...], errors: Errors, study: Study) -> Errors:
     """Those of the errors, as far as they are known, that an `except` clause certainly or possibly catches."""
     if is_broad(types):
         return errors
-    wanted = {_ALIASES.get(path, path) if (path := path_of(each)) else "" for each in types}
-    if "" in wanted or any(not path.startswith("builtins.") and path not in study.program.classes for path in wanted):
-        # what the clause names is not known: it may be a base of anything that is no builtin
-        return Errors(frozenset(each for each in errors.types if not each.startswith("builtins.") or "" in wanted))
-    return Errors(frozenset(each for each in errors.types if not wanted.isdisjoint(_bases(each, study))))
-
-
-def _bases(path: str, study: Study) -> set[str]:
-    """A class and all known bases of it."""
-    found: set[str] = set()
-    for ancestor in study.program.ancestors(path):
-        name = _ALIASES.get(ancestor, ancestor)
-        found.add(name)
-        class_ = getattr(builtins, name.removeprefix("builtins."), None) if name.startswith("builtins.") else None
-        if isinstance(class_, type):
-            found |= {f"builtins.{base.__name__}" for base in class_.__mro__}
+    wanted = _wanted(types, study)
+    if "" in wanted:
+        return Errors(errors.types)
+    found = surely_caught(types, errors, study)
+    # a class of a library may be a base of anything that is no builtin, and may have any builtin for a base
+    if any(is_foreign(path, study) for path in wanted):
+        found |= Errors(frozenset(each for each in errors.types if not each.startswith("builtins.")))
+    if not wanted.issubset(study.program.classes):
+        found |= Errors(frozenset(each for each in errors.types if _is_from_elsewhere(each, study)))
     return found
+
+
+def surely_caught(types: tuple[Expr, ...], errors: Errors, study: Study) -> Errors:
+    """Those of the errors, as far as they are known, that an `except` clause certainly catches."""
+    if is_broad(types):
+        return errors
+    wanted = _wanted(types, study)
+    return Errors(frozenset(each for each in errors.types if not wanted.isdisjoint(bases_of(each, study))))
+
+
+def _is_from_elsewhere(path: str, study: Study) -> bool:
+    """Whether not all bases of a class are known."""
+    return any(is_foreign(each, study) for each in bases_of(path, study))
+
+
+def _wanted(types: tuple[Expr, ...], study: Study) -> frozenset[str]:
+    """The classes that an `except` clause names; the empty name stands for one that is not known."""
+    paths = (class_of(each, study) or "" for each in spelled_out(types, study))
+    return frozenset(ALIASES.get(path, path) for path in paths)
 
 
 @dataclass
@@ -210,10 +212,12 @@ class _Raising:
         left = self.block(statement.body, function, current)
         found = NONE
         for handler in statement.handlers:
-            here = caught(handler.types, left, self.study)
-            again = here if is_broad(handler.types) or not left.anything else here | ANY
-            found |= self.block(handler.body, function, NONE if is_ending(handler.types) else again)
-            left = NONE if is_broad(handler.types) else Errors(left.types - here.types, left.anything)
+            types = spelled_out(handler.types, self.study)
+            here = caught(types, left, self.study)
+            again = here if is_broad(types) or not left.anything else here | ANY
+            found |= self.block(handler.body, function, NONE if is_ending(types) else again)
+            sure = surely_caught(types, left, self.study)
+            left = NONE if is_broad(types) else Errors(left.types - sure.types, left.anything)
         return left | found | self.block((*statement.orelse, *statement.final), function, current)
 
     def _with(self, statement: code.With, function: code.Function, current: Errors) -> Errors:
@@ -240,7 +244,9 @@ class _Raising:
             return NONE
         if path is None:
             return current if isinstance(value, code.Name) and current and _is_handler_name(value.id, function) else ANY
-        return Errors(frozenset({_ALIASES.get(path, path)}))
+        made = value.func if isinstance(value, code.Call) else value
+        known = all(class_of(each, self.study) for each in spelled_out((made,), self.study))
+        return Errors(frozenset({ALIASES.get(path, path)})) if known else ANY
 
     # -- expressions ---------------------------------------------------------------------------------------------
 

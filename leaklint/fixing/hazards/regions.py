@@ -9,8 +9,9 @@ from leaklint.analysis.resolve import resolved
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
 from leaklint.catalog import Role
 from leaklint.fixing.hazards.children import EXITS, exits, place
+from leaklint.fixing.hazards.clauses import spelled_out
 from leaklint.fixing.hazards.interruption import interrupted
-from leaklint.fixing.hazards.raising import ENDINGS, Errors, caught, errors_of, is_broad
+from leaklint.fixing.hazards.raising import ENDINGS, Errors, errors_of, is_broad, surely_caught
 from leaklint.fixing.hazards.resources import misplaced
 from leaklint.fixing.study import Study, contains
 from leaklint.model import code
@@ -126,10 +127,11 @@ def _leaving(block: Block, study: Study) -> Iterator[code.Raise]:
 
 
 def _surely_catches(handler: code.Handler, path: str | None, study: Study) -> bool:
-    if is_broad(handler.types):
+    types = spelled_out(handler.types, study)
+    if is_broad(types):
         return True
     errors = Errors(frozenset({path})) if path is not None else Errors()
-    return bool(errors) and bool(caught(handler.types, errors, study))
+    return bool(errors) and bool(surely_caught(types, errors, study))
 
 
 def _suppresses(item: code.Item) -> bool:

@@ -13,7 +13,8 @@ finally:
 The tasks stay what they are, and errors reach the function as they did: no group, nothing that an `except` would miss.
 The `finally` covers all statements from the spawns to the last use of a handle, so what the program does with its tasks
 it still does. What is done by then is not touched: `cancel()` does nothing to it. `wait` raises nothing and takes the
-errors from nobody: those that the program does not look at are logged as before.
+errors from nobody: those that the program does not look at are logged as before. If the statements end with what
+cancels all the tasks and waits for them, that becomes the `finally`, as it is.
 https://docs.python.org/3/library/asyncio-task.html#asyncio.Task.cancel
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Iterator, Sequence
 
 from leaklint.catalog import Role
 from leaklint.fixing.endings import Ending, ending
+from leaklint.fixing.hazards.again import cancelled_again
 from leaklint.fixing.hazards.children import may_outlive_cancellation
 from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.hazards.pausing import goes_on_with_some, pauses_before
@@ -31,7 +33,7 @@ from leaklint.fixing.study import Finding, Study
 from leaklint.model import code
 from leaklint.model.code import Expr
 from leaklint.model.fate import Fate, PathKind, Task
-from leaklint.model.fix import Fix, Hazard, Wrap
+from leaklint.model.fix import Fix, Hazard
 from leaklint.model.walk import text, walk
 
 NAME = "end-rest"
@@ -64,8 +66,11 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         return found
     line = call.span.line
     notes = (f"what line {line} leaves running is cancelled and waited for when the last use of the tasks is past",)
-    hazards = tuple(dict.fromkeys((*_hazards(task, call, given, function, study), *_pauses(call, found, function))))
-    return Fix(NAME, "cancel what is left running and wait for it", study.path, found.edits, hazards, notes)
+    hazards = [*_hazards(task, call, given, function, study), *_pauses(call, found, function)]
+    for member in given:
+        hazards += cancelled_again(member.coroutine, found.names, found.extent, function, study)
+    title = "cancel what is left running and wait for it"
+    return Fix(NAME, title, study.path, found.edits, tuple(dict.fromkeys(hazards)), notes)
 
 
 def _wait_for(task: Task, function: code.Function, study: Study) -> code.Call | None:
@@ -104,9 +109,7 @@ def _is_never_awaited(call: code.Call, function: code.Function) -> bool:
 def _pauses(wait: code.Call, found: Ending, function: code.Function) -> Iterator[Hazard]:
     """What the function goes on with at once when it has cancelled the tasks that a wait left running."""
     if goes_on_with_some(wait):
-        for edit in found.edits:
-            if isinstance(edit, Wrap):
-                yield from pauses_before(edit.last, function)
+        yield from pauses_before(found.wrap.last, function)
 
 
 def _hazards(

@@ -13,23 +13,27 @@ finally:
 
 The `try` is around all that uses the handle. Where the function goes straight through nothing changes: the task is done
 by then. On every other way out it is cancelled, and the function waits until it has ended; an error stays the one that
-it was. There is no group, so it takes any awaitable and works in asynchronous generators, whose `finally` may await
+it was. Where the statements end with what cancels the task and waits for it, that becomes the `finally`, as it is.
+There is no group, so it takes any awaitable and works in asynchronous generators, whose `finally` may await
 (https://peps.python.org/pep-0525/#finalization).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 from leaklint.analysis.kinds import last_name
 from leaklint.catalog import Role
+from leaklint.fixing.ended import Own, own_ending
+from leaklint.fixing.endings import finally_
+from leaklint.fixing.hazards.again import cancelled_again
 from leaklint.fixing.hazards.escaping import escapes
-from leaklint.fixing.hazards.handles import may_be_no_future, may_deadlock, may_go_on
+from leaklint.fixing.hazards.handles import coroutine_of, may_be_no_future, may_deadlock, may_go_on
 from leaklint.fixing.hazards.limits import limits_of
-from leaklint.fixing.hazards.pausing import goes_on_with_some, pauses_before
+from leaklint.fixing.hazards.pausing import goes_on_with_some, passes_at_once, pauses_before
 from leaklint.fixing.study import Finding, Step, Study, blocks_of, contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Span
@@ -75,11 +79,13 @@ def _bound(statement: code.Stmt, spawn: Span) -> str | None:
 
 
 class _Region(NamedTuple):
-    """The statements from the spawn to the last use of its handle."""
+    """The statements from the spawn to the last use of its handle, or somewhat further."""
 
     block: code.Block
     first: code.Stmt
     last: code.Stmt
+    used: code.Stmt
+    """The last that uses the handle; the others that follow pass without a pause, before there is one."""
     holds_spawn: bool
     """The spawn is within them: on some paths there is none."""
 
@@ -98,6 +104,8 @@ class _Ending:
     """The statements around the spawn."""
     function: code.Function
     study: Study
+    until: code.Stmt | None = None
+    """The statement before which the `try` has to end."""
 
     def answer(self) -> Fix | tuple[Hazard, ...]:
         """The fix, or what stands in its way."""
@@ -106,7 +114,14 @@ class _Ending:
             return against
         wait, imports = self.study.spelled("asyncio.wait", self.function)
         together = self._together()
-        edits: tuple[Edit, ...] = (self._wrap(wait) if len(together) == 1 else self._wrap_all(together, wait), *imports)
+        own = self._own(together)
+        if own is not None:
+            together = [replace(each, until=own.statements[0]) for each in together]
+        if own is not None and own.waits:
+            edits: tuple[Edit, ...] = (self._wrap_around(together, finally_(own.lines(self.study))), *own.removal)
+        else:
+            wrap = together[0].wrap(wait) if len(together) == 1 else self._wrap_all(together, wait)
+            edits = (wrap, *(own.removal if own is not None else ()), *imports)
         hazards = tuple(dict.fromkeys(hazard for each in together for hazard in each.hazards()))
         name = self.function.name
         notes = tuple(
@@ -128,33 +143,46 @@ class _Ending:
         """What may change for this task."""
         yield from self._cut()
         yield from self._cut_where_it_goes_on()
-        if self._is_just_cancelled():
+        if self._is_just_cancelled(self.extent.used):
             yield from pauses_before(self.extent.last.span, self.function)
         yield from escapes(self.handle, self.function, self.study)
         yield from may_go_on(self.task, self.function, self.study)
+        yield from self._cut_again()
         yield from limits_of(self.function, self.study)
         yield from may_be_no_future(code.Name(self.handle, self.task.span), self.function, self.study)
 
     # -- what is written -----------------------------------------------------------------------------------------
 
-    def _wrap(self, wait: str) -> Wrap:
+    def wrap(self, wait: str) -> Wrap:
+        """The `try` for this task alone."""
         region = self.extent
         ended = f"not {self.handle}.done()"
         running = f"{self.handle} is not None and {ended}" if self._may_be_none(region) else ended
         body = (f"if {running}:", f"    {self.handle}.cancel()", f"    await {wait}([{self.handle}])")
         unset = region.holds_spawn and not self._is_bound_before(region)
-        template = (f"{self.handle} = None\n" if unset else "") + _try(body)
+        template = (f"{self.handle} = None\n" if unset else "") + finally_(body)
         return Wrap(region.first.span, region.last.span, template, self.function.qualname)
 
     def _wrap_all(self, together: Sequence[_Ending], wait: str) -> Wrap:
         """One `finally` for several tasks: all are cancelled before the first is waited for."""
         running = self.study.free_name("running", self.function)
-        each = self.study.free_name("task", self.function)
+        names = [self.study.free_name(wish, self.function) for wish in ("task", "each")]
+        each = names["task" not in names]
         chosen = f"[{each} for {each} in ({', '.join(other.handle for other in together)}) if not {each}.done()]"
         body = (f"if {running} := {chosen}:", f"    for {each} in {running}:", f"        {each}.cancel()")
-        template = _try((*body, f"    await {wait}({running})"))
+        return self._wrap_around(together, finally_((*body, f"    await {wait}({running})")))
+
+    def _wrap_around(self, together: Sequence[_Ending], template: str) -> Wrap:
         last = max((other.extent.last for other in together), key=lambda statement: statement.span)
         return Wrap(together[-1].extent.first.span, last.span, template, self.function.qualname)
+
+    def _own(self, together: Sequence[_Ending]) -> Own | None:
+        """The last statements, if they end the tasks already."""
+        region, last = together[-1].extent, max((each.extent.last for each in together), key=lambda each: each.span)
+        if region.holds_spawn or last not in region.block:
+            return None
+        statements = region.block[region.block.index(region.first) : region.block.index(last) + 1]
+        return own_ending(statements, {each.handle for each in together}, self.function, self.study)
 
     def _together(self) -> list[_Ending]:
         """The tasks that are spawned by the statements right before and after, and leak as well; and this one."""
@@ -215,17 +243,41 @@ class _Ending:
         used = [i for i in range(position, len(block)) if any(contains(block[i].span, use) for use in self._uses)]
         first = position if holds_spawn else position + 1
         last = max(used, default=position)
+        if self.until is not None:
+            last = min(last, block.index(self.until) - 1)
+        elif self._is_just_cancelled(block[last]):
+            while last + 1 < len(block) and passes_at_once(block[last + 1]):
+                last += 1
         if last < first:
             return Hazard("handle-is-unused", f"nothing after the spawn uses `{self.handle}`", blocks=True)
-        return _Region(block, block[first], block[last], holds_spawn)
+        return _Region(block, block[first], block[last], block[max(used)], holds_spawn)
 
     @cached_property
     def _uses(self) -> list[Span]:
-        """Where the handle is read."""
+        """Where the handle is read, or a set with it that a wait gives back."""
         bound = {id(target) for each in walk(self.function.body, code.Assign) for target in each.targets}
         deleted = {id(target) for each in walk(self.function.body, code.Delete) for target in each.targets}
         names = walk(self.function.body, code.Name)
-        return [name.span for name in names if name.id == self.handle and id(name) not in bound | deleted]
+        wanted = {self.handle, *self._given_back()}
+        return [name.span for name in names if name.id in wanted and id(name) not in bound | deleted]
+
+    def _given_back(self) -> Iterator[str]:
+        """The variables that hold what is pending after a wait, and are bound to nothing else."""
+        targets = [each.targets for each in walk(self.function.body, code.Assign)]
+        bound = [name.id for name in walk(tuple(targets), code.Name)]
+        for assign in walk(self.function.body, code.Assign):
+            match assign:
+                case code.Assign(targets=[code.Display(items=[_, code.Name(id=name)])], value=code.Await(value=wait)):
+                    is_wait = isinstance(wait, code.Call) and self._is_wait(wait)
+                    if (
+                        is_wait
+                        and bound.count(name) == 1
+                        and any(each.id == self.handle for each in walk(wait, code.Name))
+                    ):
+                        yield name
+
+    def _is_wait(self, call: code.Call) -> bool:
+        return self.study.kinds.role_of_callee(call.func, self.function) is Role.WAIT
 
     def _rebound(self, region: _Region) -> Iterator[Hazard]:
         """Where the variable is bound to something else, or unbound, so that `finally` would not see the task."""
@@ -276,25 +328,25 @@ class _Ending:
                 said = f"`{self.function.name}` {_CUT[kind]}{where}, and `{self.task.spawned}` would be cut"
                 yield Hazard("work-is-cut", said)
 
+    def _cut_again(self) -> Iterator[Hazard]:
+        """`cleanup-is-cut`: the statements may have cancelled the task themselves."""
+        coroutine = coroutine_of(self.task, self.function, self.study)
+        if coroutine is not None:
+            yield from cancelled_again(coroutine, (self.handle,), self.extent.extent, self.function, self.study)
+
     def _cut_where_it_goes_on(self) -> Iterator[Hazard]:
         """`work-is-cut`: the last use of the handle is a wait that returns with tasks pending; the function goes on,
         and ends the task later, which is now cut right after the wait.
         """
         for call in walk(self.extent.last, code.Call):
-            if self.study.kinds.role_of_callee(call.func, self.function) is Role.WAIT and goes_on_with_some(call):
+            if self._is_wait(call) and goes_on_with_some(call):
                 said = f"`{text(call.func)}` on line {call.span.line} returns while some still run"
                 yield Hazard("work-is-cut", f"{said}, and `{self.task.spawned}` would be cut there")
 
-    def _is_just_cancelled(self) -> bool:
-        """Whether the last thing that the function does with the handle is to cancel the task, without a wait."""
-        last = self.extent.last
+    def _is_just_cancelled(self, last: code.Stmt) -> bool:
+        """Whether the last statement that uses the handle is to cancel the task, without a wait."""
         waits = any(any(name.id == self.handle for name in walk(each, code.Name)) for each in walk(last, code.Await))
         return not waits and any(last_name(call) == "cancel" for call in walk(last, code.Call))
-
-
-def _try(ending: Sequence[str]) -> str:
-    """A template with these lines in its `finally`."""
-    return "\n".join(("try:", "    ...", "finally:", *(f"    {line}" for line in ending)))
 
 
 def _same_block(one: Span, other: Span, statement: code.Stmt) -> bool:

@@ -61,7 +61,8 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         against.append(wait)
     if against or isinstance(wait, Hazard):
         return tuple(against)
-    return _fix(wait, given, function, study)
+    fix = _fix(wait, given, function, study)
+    return tuple(hazard for hazard in fix.hazards if hazard.blocks) or fix
 
 
 def _fix(wait: _Wait, given: Sequence[Member], function: code.Function, study: Study) -> Fix:

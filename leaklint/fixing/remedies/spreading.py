@@ -55,6 +55,8 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         return against
     notes = (f"when one of the coroutines on line {call.span.line} fails, the others are cancelled and waited for",)
     hazards = group_hazards([member.coroutine for member in given], spreading.outer, function, study)
+    if any(hazard.blocks for hazard in hazards):
+        return tuple(hazard for hazard in hazards if hazard.blocks)
     edits = (*spreading.edits(), *spreading.imports, *study.forgotten(function))
     return Fix(NAME, "run the coroutines in a task group", study.path, edits, hazards, notes)
 
