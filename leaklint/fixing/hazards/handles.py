@@ -9,6 +9,7 @@ from leaklint.analysis.resolve import called_on
 from leaklint.catalog import ADDING, Role
 from leaklint.fixing.hazards.children import cleanups, may_outlive_cancellation
 from leaklint.fixing.hazards.points import functions_of
+from leaklint.fixing.hazards.resources import limited
 from leaklint.fixing.study import Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
@@ -34,6 +35,13 @@ def may_go_on(task: Task, function: code.Function, study: Study) -> tuple[Hazard
         return (Hazard("unresolved-callee", f"what `{task.spawned}` does is not known"),)
     guessed = Hazard("guessed-spawn", f"`{task.call}` was taken for a spawn by its name")
     return (*may_outlive_cancellation(coroutine, function, study), *((guessed,) if task.likely else ()))
+
+
+def may_run_out_of_time(task: Task, spawner: code.Function, waiter: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """`time-limit`: the task takes its time to clean up, and a caller limits that of the function that now waits."""
+    coroutine = coroutine_of(task, spawner, study)
+    takes_time = coroutine is None or bool(cleanups(coroutine, spawner, study))
+    return limited(waiter, study) if takes_time else ()
 
 
 def may_deadlock(

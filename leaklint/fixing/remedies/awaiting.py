@@ -19,6 +19,7 @@ from leaklint.fixing.hazards.handles import (
     may_deadlock,
     may_go_on,
     may_hold_others,
+    may_run_out_of_time,
     may_wait_for_itself,
 )
 from leaklint.fixing.hazards.limits import limits_of
@@ -100,6 +101,7 @@ def _waiting(waiter: code.Function, first: code.Call, study: Study) -> Fix | tup
         imports = (*imports, *study.spelled("asyncio.current_task", waiter)[1])
     for task, spawner in tasks:
         hazards += [*may_deadlock(task, spawner, first.span, waiter, study), *may_go_on(task, spawner, study)]
+        hazards += may_run_out_of_time(task, spawner, waiter, study)
     for call in together:
         hazards += may_be_no_future(called_on(call.func) or handle, waiter, study)
     hazards += limits_of(waiter, study)

@@ -25,9 +25,10 @@ from collections.abc import Iterator, Sequence
 from leaklint.catalog import Role
 from leaklint.fixing.endings import Ending, ending
 from leaklint.fixing.hazards.again import cancelled_again
-from leaklint.fixing.hazards.children import may_outlive_cancellation
+from leaklint.fixing.hazards.children import cleanups, may_outlive_cancellation
 from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.hazards.pausing import goes_on_with_some, pauses_before
+from leaklint.fixing.hazards.resources import limited
 from leaklint.fixing.members import Kind, Member, members
 from leaklint.fixing.study import Finding, Study
 from leaklint.model import code
@@ -66,7 +67,7 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
         return found
     line = call.span.line
     notes = (f"what line {line} leaves running is cancelled and waited for when the last use of the tasks is past",)
-    hazards = [*_hazards(task, call, given, function, study), *_pauses(call, found, function)]
+    hazards = [*_hazards(task, call, given, function, study), *_pauses(call, found, function, study)]
     for member in given:
         hazards += cancelled_again(member.coroutine, found.names, found.extent, function, study)
     title = "cancel what is left running and wait for it"
@@ -106,10 +107,14 @@ def _is_never_awaited(call: code.Call, function: code.Function) -> bool:
     return any(statement.value is call for statement in walk(function.body, code.Evaluate))
 
 
-def _pauses(wait: code.Call, found: Ending, function: code.Function) -> Iterator[Hazard]:
-    """What the function goes on with at once when it has cancelled the tasks that a wait left running."""
+def _pauses(wait: code.Call, found: Ending, function: code.Function, study: Study) -> Iterator[Hazard]:
+    """What the function goes on with at once when it has cancelled the tasks that a wait left running, and who may not
+    have the time to wait for them.
+    """
     if goes_on_with_some(wait):
         yield from pauses_before(found.wrap.last, function)
+        if any(cleanups(member.coroutine, function, study) for member in found.given):
+            yield from limited(function, study)
 
 
 def _hazards(

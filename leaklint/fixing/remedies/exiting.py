@@ -31,7 +31,13 @@ from leaklint.fixing.ended import Own, own_ending
 from leaklint.fixing.endings import finally_
 from leaklint.fixing.hazards.again import cancelled_again
 from leaklint.fixing.hazards.escaping import escapes
-from leaklint.fixing.hazards.handles import coroutine_of, may_be_no_future, may_deadlock, may_go_on
+from leaklint.fixing.hazards.handles import (
+    coroutine_of,
+    may_be_no_future,
+    may_deadlock,
+    may_go_on,
+    may_run_out_of_time,
+)
 from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.hazards.pausing import goes_on_with_some, passes_at_once, pauses_before
 from leaklint.fixing.study import Finding, Step, Study, blocks_of, contains, path_to
@@ -145,6 +151,7 @@ class _Ending:
         yield from self._cut_where_it_goes_on()
         if self._is_just_cancelled(self.extent.used):
             yield from pauses_before(self.extent.last.span, self.function)
+            yield from may_run_out_of_time(self.task, self.function, self.function, self.study)
         yield from escapes(self.handle, self.function, self.study)
         yield from may_go_on(self.task, self.function, self.study)
         yield from self._cut_again()
