@@ -156,10 +156,8 @@ class Comparison:
         )
 
     def _stops_before(self) -> bool:
-        """I2: a task had failed before the interruption came: its error wins, as far as the group waits just then."""
-        at = self._interruption
-        arrives = self._error_arrives() or self._error_is_handled()
-        return at is not None and arrives and any(each.time <= at for each in self._unseen)
+        """I2: a task fails before the interruption comes, or while the function still cleans up: its error wins."""
+        return self._interruption is not None and (self._error_arrives() or self._error_is_handled())
 
     def _stops_elsewhere(self, who: str) -> bool:
         """A group lets others run when it is left: it can be interrupted there, too, and then cleans up as it did."""

@@ -88,17 +88,14 @@ class Pair:
 
     def _is_past(self, new: Trace, calm: Trace) -> bool:
         """I1: callers come later to where they are, if the function has done all that it does, or is called again.
-        I3: so they do while it waits for what it has cancelled.
+        I2: they come there earlier, if a task has failed. I3: the function waits for what it has cancelled.
         """
-        if not self.is_timed:
+        at = new.interrupted
+        if not self.is_timed or at is None or any(failure.time <= at for failure in calm.failures):
             return True
-        done = [
-            event for event in calm.events.get("host", ()) if new.interrupted is None or event.time <= new.interrupted
-        ]
-        told = new.told("host")
-        return told == calm.told("host") != () or (
-            0 < len(told) <= len(done) == len(calm.told("host")) and told == calm.told("host")[: len(told)]
-        )
+        told, usual = new.told("host"), calm.told("host")
+        over = [event for event in calm.events.get("host", ()) if event.time <= at]
+        return told == usual != () or (0 < len(told) <= len(over) == len(usual) and told == usual[: len(told)])
 
     def _compared(self, old: Trace, new: Trace, alone: Alone, calm: Trace | None = None) -> tuple[Difference, ...]:
         return Comparison(
