@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from leaklint.analysis.elements import called_on_element
 from leaklint.analysis.kinds import FUTURE, FUTURES, TASK, Kinds, last_name, path_of
 from leaklint.analysis.resolve import resolved
 from leaklint.analysis.spawns import Sort, Spawn
@@ -144,7 +145,16 @@ def _is_coroutine(call: code.Call, function: code.Function, kinds: Kinds) -> boo
         return False
     if name in POPPING | PICKING and not _is_no_container(call.func, function, kinds):
         return False
+    of_element = called_on_element(call.func, function, kinds)
+    if of_element is not None and kinds.gives_futures(of_element) and not _gives_task(of_element, kinds):
+        return False
     return kinds.of(call, function) not in (TASK, FUTURE)
+
+
+def _gives_task(function: code.Function, kinds: Kinds) -> bool:
+    """Whether a function spawns what it returns; a gather leaves that running as it does coroutines."""
+    values = (statement.value for statement in walk(function.body, code.Return))
+    return any(value is not None and kinds.of(value, function) == TASK for value in values)
 
 
 def _is_known(coroutine: code.Call, function: code.Function, kinds: Kinds) -> bool:

@@ -187,9 +187,13 @@ class Kinds:
             found[attr].add(owner)
         return {attr: frozenset(owners) for attr, owners in found.items()}
 
+    def assigned(self, owner: str, attr: str) -> list[Binding]:
+        """What an attribute of a class is bound to, also by its bases."""
+        return [b for name in self.program.ancestors(owner) for b in self._attributes.get((name, attr), ())]
+
     def makes_itself(self, owner: str, attr: str) -> bool:
         """Whether a class makes what it keeps in an attribute: binds it to a new object, not to what it was given."""
-        bindings = [b for name in self.program.ancestors(owner) for b in self._attributes.get((name, attr), ())]
+        bindings = self.assigned(owner, attr)
         values = [binding.expr for binding in bindings if binding.how == "value"]
         if any(isinstance(value, code.Call | code.Display | code.Comprehension | code.Operation) for value in values):
             return True
@@ -200,8 +204,7 @@ class Kinds:
         """The class of what a call of a function of the program returns (awaited, if it is a coroutine function)."""
         if function.returns is not None:
             kind = function.owner if last_name(function.returns) == "Self" else self.annotated(function.returns)
-            is_future = kind in _AWAITABLE and not function.is_async and self._gives_futures(function, depth)
-            return FUTURE if is_future else kind
+            return FUTURE if kind in _AWAITABLE and self.gives_futures(function, depth) else kind
         if function.is_generator or depth > _DEEPEST:
             return None
         for statement in walk(function.body, code.Return):
@@ -209,14 +212,15 @@ class Kinds:
                 return kind
         return None
 
-    def _gives_futures(self, function: code.Function, depth: int) -> bool:
-        """Whether all that the `return` statements of a function give are futures or tasks."""
+    def gives_futures(self, function: code.Function, depth: int = 0) -> bool:
+        """Whether a plain function gives nothing but futures and tasks: its annotation says so, or all it returns."""
+        if function.is_async or function.is_generator or depth > _DEEPEST:
+            return False
+        if function.returns is not None and self.annotated(function.returns) in (TASK, FUTURE):
+            return True
         values = [statement.value for statement in walk(function.body, code.Return)]
-        return (
-            bool(values)
-            and depth <= _DEEPEST
-            and all(value is not None and self._of(value, function, depth + 1) in (TASK, FUTURE) for value in values)
-        )
+        kinds = [self._of(value, function, depth + 1) if value is not None else None for value in values]
+        return bool(kinds) and all(kind in (TASK, FUTURE) for kind in kinds)
 
     def annotated(self, annotation: Expr) -> str | None:
         """The class an annotation names; `Optional` and its like are looked through."""

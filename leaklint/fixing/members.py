@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
+from leaklint.analysis.elements import called_on_element
 from leaklint.analysis.kinds import FUTURE, FUTURES, TASK, Kinds, last_name, path_of
 from leaklint.analysis.resolve import resolved
 from leaklint.analysis.spawns import Sort, Spawn, find_spawns
@@ -13,7 +14,8 @@ from leaklint.catalog import ADDING, SYNCHRONISATION, Role
 from leaklint.fixing.study import Study
 from leaklint.model import code
 from leaklint.model.code import Expr
-from leaklint.model.walk import walk
+from leaklint.model.fix import Hazard
+from leaklint.model.walk import text, walk
 
 _FUTURE_ROLES = (Role.GATHER, Role.SHIELD, Role.THREAD, Role.SPAWN, Role.SPAWN_KEPT)
 _LIBRARY = frozenset({"asyncio.sleep", "asyncio.to_thread", "asyncio.wait_for", "asyncio.wait"})
@@ -64,6 +66,26 @@ def members(arguments: Iterable[Expr], function: code.Function, study: Study) ->
 def elements(container: Expr, function: code.Function, study: Study) -> tuple[Member, ...]:
     """What a container in a function holds."""
     return tuple(_Finder(function, study.kinds).elements(container, 0))
+
+
+def doubts(given: Iterable[Member], function: code.Function, study: Study) -> tuple[Hazard, ...]:
+    """The hazards of starting members as coroutines that may be none: what makes them is not in view, or decorated."""
+    found: dict[Hazard, None] = {}
+    for member in given:
+        made = member.coroutine
+        if member.spawn is not None and last_name(member.spawn.func) == "ensure_future":
+            found |= dict.fromkeys(doubts(members((made,), function, study), function, study))
+        elif member.kind is Kind.CALLED and isinstance(made, code.Call):
+            written = f"`{text(made.func)}`"
+            is_seen = called_in_view(made.func, function, study.kinds) is not None
+            what = f"what decorates {written}" if is_seen else f"{written} is not in view and"
+            found[Hazard("not-a-coroutine", f"{what} may give something else than a coroutine")] = None
+    return tuple(found)
+
+
+def called_in_view(callee: Expr, function: code.Function, kinds: Kinds) -> code.Function | None:
+    """The function of the program that a callee reaches, also on what a loop takes from a container."""
+    return resolved(callee, function, kinds) or called_on_element(callee, function, kinds)
 
 
 class _Finder:
@@ -161,7 +183,7 @@ class _Finder:
             return Kind.COROUTINE
         if self._kinds.role_of_callee(call.func, self._function) in _FUTURE_ROLES or name in FUTURES:
             return Kind.FUTURE
-        called = resolved(call.func, self._function, self._kinds)
+        called = called_in_view(call.func, self._function, self._kinds)
         if called is not None:
             return self._returned(called)
         if self._kinds.of_receiver(call.func, self._function) in SYNCHRONISATION:

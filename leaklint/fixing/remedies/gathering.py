@@ -17,7 +17,7 @@ from leaklint.analysis.resolve import resolved
 from leaklint.catalog import LOOP_RUNS, Role
 from leaklint.fixing.hazards import results
 from leaklint.fixing.hazards.groups import group_hazards
-from leaklint.fixing.members import Kind, Member, members
+from leaklint.fixing.members import Kind, Member, doubts, members
 from leaklint.fixing.quoting import quoted
 from leaklint.fixing.study import Finding, Study, contains, path_to
 from leaklint.model import code
@@ -75,7 +75,9 @@ def _fix(wait: _Wait, given: Sequence[Member], function: code.Function, study: S
     apart = [(span, coroutine) for span, coroutine in unspawned if not contains(call.span, span)]
     renamed = (callee, *(each for each in unspawned if each not in apart))
     changes = [callee, *unspawned]
-    hazards = [*wait.hazards, *group_hazards([member.coroutine for member in given], wait.outer, function, study)]
+    started = [member.coroutine for member in given]
+    hazards = [*wait.hazards, *doubts(given, function, study)]
+    hazards += group_hazards(started, wait.outer, function, study)
     notes = [f"when one of the coroutines on line {call.span.line} fails, the others are cancelled and waited for"]
     mapping = f"{spelled}({', '.join(mapped)})" if mapped else None
     if not wait.is_awaited:

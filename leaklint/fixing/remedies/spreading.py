@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from leaklint.analysis.spawns import Sort, Spawn
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.hazards.groups import group_hazards
-from leaklint.fixing.members import Kind, members
+from leaklint.fixing.members import Kind, doubts, members
 from leaklint.fixing.quoting import quoted
 from leaklint.fixing.study import Finding, Study, path_to
 from leaklint.model import code
@@ -54,7 +54,8 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
     if against:
         return against
     notes = (f"when one of the coroutines on line {call.span.line} fails, the others are cancelled and waited for",)
-    hazards = group_hazards([member.coroutine for member in given], spreading.outer, function, study)
+    started = [member.coroutine for member in given]
+    hazards = (*doubts(given, function, study), *group_hazards(started, spreading.outer, function, study))
     if any(hazard.blocks for hazard in hazards):
         return tuple(hazard for hazard in hazards if hazard.blocks)
     edits = (*spreading.edits(), *spreading.imports, *study.forgotten(function))
