@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaklint.analysis.kinds import path_of
-from leaklint.fixing.ended import Own, own_ending
 from leaklint.fixing.holding import escape_of, live_names, mentions
 from leaklint.fixing.members import Kind, Member, members
+from leaklint.fixing.own_endings import Own, own_ending
 from leaklint.fixing.quoting import quoted
 from leaklint.fixing.study import Step, Study, contains, path_to
 from leaklint.model import code

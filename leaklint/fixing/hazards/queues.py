@@ -38,6 +38,7 @@ def _made(expr: Expr, function: code.Function, study: Study, depth: int) -> Iter
     match expr:
         case _ if depth > _DEEPEST:
             yield None
+            return
         case code.Name(id=name):
             scope: code.Function | None = function
             while scope is not None and name not in scope.local_names:
@@ -52,7 +53,7 @@ def _made(expr: Expr, function: code.Function, study: Study, depth: int) -> Iter
         case _:
             yield expr if isinstance(expr, code.Call) else None
             return
-    for value, where in () if depth > _DEEPEST else found:
+    for value, where in found:
         yield from (None,) if value is None else _made(value, where, study, depth + 1)
 
 

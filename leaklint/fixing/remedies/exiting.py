@@ -27,7 +27,6 @@ from typing import NamedTuple
 
 from leaklint.analysis.kinds import last_name
 from leaklint.catalog import Role
-from leaklint.fixing.ended import Own, own_ending
 from leaklint.fixing.endings import finally_
 from leaklint.fixing.hazards.again import cancelled_again
 from leaklint.fixing.hazards.escaping import escapes
@@ -40,6 +39,7 @@ from leaklint.fixing.hazards.handles import (
 )
 from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.hazards.pausing import goes_on_with_some, passes_at_once, pauses_before
+from leaklint.fixing.own_endings import Own, own_ending
 from leaklint.fixing.study import Finding, Step, Study, blocks_of, contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Span
