@@ -274,8 +274,9 @@ class Comparison:
         old = self.original
         times = [each.time for each in old.failures]
         times += [event.time for told in old.events.values() for event in told if event.text.startswith(CAUGHT)]
-        # a time limit of a caller shows when the caller begins to clean up
-        times += [event.time for who in CALLERS for event in old.events.get(who, ()) if event.text == OPENING]
+        # a time limit of a caller shows when one of them, or the function, begins to clean up
+        told = [event for who in (*CALLERS, "host") for event in old.events.get(who, ())]
+        times += [event.time for event in told if event.text == OPENING]
         if old.ending.how != "returns":
             times.append(old.time)
         if self._interruption is not None:
