@@ -334,7 +334,7 @@ async def shielded(name, seconds):
             raise ValueError("host")
         """,
         (A,),
-        (Kind.ERROR, Kind.COURSE),
+        (Kind.ERROR,),
         main=HANDLING,
     ),
     "an error gets another cause": Case(

@@ -106,7 +106,8 @@ class Comparison:
     def _is_calm(self) -> bool:
         """Nothing fails, nothing is raised, nobody is cancelled from outside: nothing may be different."""
         old = self.original
-        return not old.failures and old.ending.how == "returns" and self._interruption is None
+        is_quiet = not old.failures and not any(_catches(old.told(who)) for who in old.events)
+        return is_quiet and old.ending.how == "returns" and self._interruption is None
 
     @property
     def _interruption(self) -> float | None:
