@@ -652,7 +652,7 @@ COMES_TRUE = {
     "context-is-copied": {Kind.COURSE},
     "errors-are-results": ERRORS,
     "exit-inside": {Kind.EXIT},
-    "foreign-cancellation": {Kind.EARLY, Kind.CUT, *CANCELLATIONS},
+    "foreign-cancellation": {Kind.EARLY, Kind.ENDS, Kind.CUT, *CANCELLATIONS},
     "handle-differs": ERRORS,
     "handler-stops-matching": ERRORS,
     "host-cleanup-is-cut": CUTS,

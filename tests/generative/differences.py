@@ -192,8 +192,10 @@ class Comparison:
         old, new = self.original.ending.how, self.rewritten.ending.how
         if old == "exits" and new == "is cancelled":
             return self._interruption == self.original.time  # I3: the task that exits just then is cancelled, too
-        if old == "exits" or new == "exits":
+        if old == "exits":
             return new == "raises" and self._error_arrives()  # before it could exit
+        if new == "exits":
+            return old == "raises" and self._error_is_handled()  # and the handler, or what comes after it, exits
         if new == "is cancelled":
             return old in ("returns", "raises") and self._still_waits()
         if old == "is cancelled":

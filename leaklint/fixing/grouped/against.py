@@ -24,7 +24,13 @@ from leaklint.fixing.hazards.children import (
     place,
 )
 from leaklint.fixing.hazards.contexts import looks_at
-from leaklint.fixing.hazards.handlers import handlers_around_joins, handlers_that_miss
+from leaklint.fixing.hazards.handlers import (
+    Join,
+    clauses_for_unfinished,
+    handlers_around_joins,
+    handlers_that_miss,
+    named_join,
+)
 from leaklint.fixing.hazards.points import functions_of
 from leaklint.fixing.hazards.raising import NONE, errors_of
 from leaklint.fixing.hazards.regions import may_fail, unsuitable
@@ -59,10 +65,13 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
     found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
     found += _awaited_beside(bundles, region, calls, study)
     found += handlers_that_miss(region.inside, children, function, study)
-    found += handlers_around_joins(_joins(bundles, region), region.inside, children, function, study)
-    found += _around_joins(_joins(bundles, region), region, children, study, function)
+    joins, results = _joins(bundles, region), _results(bundles, region)
+    found += handlers_around_joins([*joins, *results], region.inside, children, function, study)
+    found += _around_joins([*joins, *results], region, children, study, function)
     if not calls.is_native:
-        found += _under_limits(_joins(bundles, region), region, study)
+        for clause in clauses_for_unfinished(results, region.inside, study):
+            found.append(Hazard("handle-differs", f"{clause} would miss a `TaskNotFinished`"))
+        found += _under_limits(joins, region, study)
     found += [hazard for bundle in bundles for hazard in _of_uses(bundle, calls, study)]
     return tuple(dict.fromkeys(found))
 
@@ -116,10 +125,18 @@ def _joins(bundles: Sequence[Bundle], region: Region) -> list[code.Await]:
     return [use.node for use in uses if isinstance(use.node, code.Await) and region.holds(use.node.span)]
 
 
+def _results(bundles: Sequence[Bundle], region: Region) -> list[code.Call]:
+    """The calls of `result` in the group, which raise what a task has raised."""
+    asked = [use.node for bundle in bundles for use in bundle.uses_by(Kind.ASKED) if _method(use) == "result"]
+    return [node for node in asked if isinstance(node, code.Call) and region.holds(node.span)]
+
+
 def _around_joins(
-    joins: Sequence[code.Await], region: Region, children: Sequence[code.Expr], study: Study, function: code.Function
+    joins: Sequence[Join], region: Region, children: Sequence[code.Expr], study: Study, function: code.Function
 ) -> Iterator[Hazard]:
-    """`handler-around-join`: context managers within the group around an await of a handle, that look at its error."""
+    """`handler-around-join`: context managers within the group around an await of a handle, or around a call of its
+    `result`, that look at its error.
+    """
     errors = NONE
     for child in children:
         errors |= errors_of(child, function, study)
@@ -129,7 +146,7 @@ def _around_joins(
             for item in statement.items if isinstance(statement, code.With) else ():
                 context = item.context
                 written = f"`{text(context.func if isinstance(context, code.Call) else context)}`"
-                said = f"{written} on line {statement.span.line} is around an `await` of a task"
+                said = f"{written} on line {statement.span.line} is around {named_join(join)}"
                 if path_of(context) == "contextlib.suppress":
                     continue
                 if study.kinds.role_of(path_of(context)) is Role.SUPPRESS or last_name(context) in _EXPECTING:

@@ -31,6 +31,8 @@ from leaklint.model.code import Block, Expr, Span
 from leaklint.model.fix import Hazard
 from leaklint.model.walk import text, walk
 
+Join = code.Await | code.Call
+"""An await of a task, or a call of its `result`."""
 _MOST = 3
 """So many clauses of a hazard are named."""
 _ENOUGH = 30
@@ -42,6 +44,8 @@ _REGISTERING = frozenset(
     asynccontextmanager contextmanager""".split()
 )
 """Decorators that catch nothing."""
+_UNFINISHED = frozenset({"asyncio.InvalidStateError", "asyncio.exceptions.InvalidStateError"})
+"""What a task raises that is asked for its result before it has ended."""
 
 
 def handlers_that_miss(
@@ -128,11 +132,12 @@ def _plainly_raised(child: Expr, function: code.Function, study: Study) -> Itera
 
 
 def handlers_around_joins(
-    joins: Sequence[code.Await], block: Block, children: Sequence[Expr], function: code.Function, study: Study
+    joins: Sequence[Join], block: Block, children: Sequence[Expr], function: code.Function, study: Study
 ) -> tuple[Hazard, ...]:
-    """`handler-around-join`: an `except` within the block around an await of a handle. It would see `TaskFailed`, or
-    the cancellation of the group, never the error; and whatever it does, the group raises that again. (Blocks, unless
-    the tasks raise nothing: then a clause for cancellations alone is left, which a `TaskCancelled` does not match.)
+    """`handler-around-join`: an `except` within the block around an await of a handle, or around a call of its
+    `result`. It would see `TaskFailed`, or the cancellation of the group, never the error; and whatever it does, the
+    group raises that again. (Blocks, unless the tasks raise nothing: then a clause for cancellations alone is left,
+    which a `TaskCancelled` does not match.)
     """
     errors = NONE
     for child in children:
@@ -142,13 +147,29 @@ def handlers_around_joins(
         for statement in _around(join.span, block):
             for line, written, named in _clauses(statement):
                 types = spelled_out(named, study)
-                said = f"`{written}` on line {line} is around an `await` of a task"
+                said = f"`{written}` on line {line} is around {named_join(join)}"
                 if is_ending(types):
                     found.setdefault(said, Hazard("handler-around-join", f"{said}: it would miss a `TaskCancelled`"))
                 elif matches(types, errors, study) and errors:
                     why = "would see a `TaskFailed`, and the group raises the error all the same"
                     found[said] = Hazard("handler-around-join", f"{said}: it {why}", blocks=True)
     return tuple(found.values())
+
+
+def named_join(join: Join) -> str:
+    """What raises the error of a task, for a sentence."""
+    return "an `await` of a task" if isinstance(join, code.Await) else f"`{text(join)}`"
+
+
+def clauses_for_unfinished(results: Sequence[code.Call], block: Block, study: Study) -> Iterator[str]:
+    """The `except InvalidStateError` within the block around these calls of `result`, each with its line: they are for
+    tasks that have not ended.
+    """
+    for result in results:
+        for statement in _around(result.span, block):
+            for line, written, named in _clauses(statement):
+                if any(path_of(each) in _UNFINISHED for each in spelled_out(named, study)):
+                    yield f"`{written}` on line {line}"
 
 
 def _clauses(statement: code.Stmt) -> Iterator[tuple[int, str, tuple[Expr, ...]]]:

@@ -30,6 +30,7 @@ from leaklint.catalog import Role
 from leaklint.fixing.endings import finally_
 from leaklint.fixing.hazards.again import cancelled_again
 from leaklint.fixing.hazards.escaping import escapes
+from leaklint.fixing.hazards.handlers import clauses_for_unfinished
 from leaklint.fixing.hazards.handles import (
     coroutine_of,
     may_be_no_future,
@@ -334,6 +335,10 @@ class _Ending:
                 where = f" on line {at.span.line}" if at is not None and kind is self.task.paths[0] else ""
                 said = f"`{self.function.name}` {_CUT[kind]}{where}, and `{self.task.spawned}` would be cut"
                 yield Hazard("work-is-cut", said)
+        block = self.extent.block
+        results = [call for call in walk(block, code.Call) if last_name(call) == "result" and not call.args]
+        for clause in clauses_for_unfinished(results, block, self.study):
+            yield Hazard("work-is-cut", f"{clause} goes on while it runs, and `{self.task.spawned}` would be cut")
 
     def _cut_again(self) -> Iterator[Hazard]:
         """`cleanup-is-cut`: the statements may have cancelled the task themselves."""
