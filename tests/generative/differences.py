@@ -12,6 +12,7 @@ is cancelled, none of them holds but I1: what is told, when, and what is returne
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -176,8 +177,12 @@ class Comparison:
         return not self.is_timed and any(told[: len(new)] == new for told in self.alone[who])
 
     def _is_interrupted_again(self) -> bool:
-        """I3: it is interrupted while it waits for what it has cancelled; who does that wants it to end at once."""
+        """I3: it is interrupted while it waits for what it has cancelled; who does that wants it to end at once. A group
+        does so when a task fails, and until Python 3.11 `wait_for` has a task of its own for what it waits for.
+        """
         old, new = self.original, self.rewritten
+        if sys.version_info < (3, 12) and self._error_arrives():
+            return True
         return new.interrupted is not None and (self.calm is not None or new.dying <= old.left + old.dying)
 
     # -- differences -----------------------------------------------------------------------------------------------
