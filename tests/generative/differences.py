@@ -177,8 +177,8 @@ class Comparison:
         return not self.is_timed and any(told[: len(new)] == new for told in self.alone[who])
 
     def _is_interrupted_again(self) -> bool:
-        """I3: it is interrupted while it waits for what it has cancelled; who does that wants it to end at once. A group
-        does so when a task fails, and until Python 3.11 `wait_for` has a task of its own for what it waits for.
+        """I3: it is interrupted while it waits for what it has cancelled; who does that wants it to end at once. A
+        group does so when a task fails, and until Python 3.11 `wait_for` has a task of its own for what it waits for.
         """
         old, new = self.original, self.rewritten
         if sys.version_info < (3, 12) and self._error_arrives():
