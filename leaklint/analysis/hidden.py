@@ -125,6 +125,8 @@ def _values(name: str, function: code.Function, kinds: Kinds) -> Iterator[Expr]:
 
 def _added(name: str, function: code.Function) -> Iterator[Expr]:
     """What is put into the container of a local name."""
+    if function.words.isdisjoint(("append", "add")):
+        return
     for call in walk(function.body, code.Call):
         match call.func:
             case code.Attribute(value=code.Name(id=container), attr="append" | "add") if container == name:

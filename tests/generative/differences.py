@@ -185,6 +185,11 @@ class Comparison:
             return True
         return new.interrupted is not None and (self.calm is not None or new.dying <= old.left + old.dying)
 
+    def _is_stopped_before(self, time: float) -> bool:
+        """I2, I3: a task fails before, and more tasks are cancelled than were."""
+        old, new = self.original, self.rewritten
+        return any(failure.time < time for failure in old.failures) and new.cancelled > old.cancelled
+
     # -- differences -----------------------------------------------------------------------------------------------
 
     def _of_ending(self) -> Difference | None:
@@ -198,7 +203,8 @@ class Comparison:
         if old == "exits" and new == "is cancelled":
             return self._interruption == self.original.time  # I3: the task that exits just then is cancelled, too
         if old == "exits":
-            return new == "raises" and self._error_arrives()  # before it could exit
+            # before it could exit; or (I3) the task that exits is cancelled when another one has failed
+            return (new == "raises" and self._error_arrives()) or self._is_stopped_before(self.original.time)
         if new == "exits":
             return old == "raises" and self._error_is_handled()  # and the handler, or what comes after it, exits
         if new == "is cancelled":
@@ -226,7 +232,8 @@ class Comparison:
             return None
         old, new = self.original, self.rewritten
         if not self.is_whole:
-            more = new.left > old.left and new.time >= old.time  # I2: it ends earlier when a task fails
+            # I1: who is left running waits for what it has left running; I2: it ends earlier when a task fails
+            more = new.left > 2 * old.left and new.time >= old.time
             return Difference(Kind.LEFT, f"{new.left} tasks") if more else None
         if new.left or (new.dying and not self._is_interrupted_again()):
             return Difference(Kind.LEFT, f"{new.left} tasks, and {new.dying} that were cancelled")
@@ -266,9 +273,16 @@ class Comparison:
             )
         if self.is_timed and who not in CALLERS and old != new:
             one, two = next((one, two) for one, two in zip(old, new, strict=True) if one != two)
+            if self.original.cancelled and self._ends_at(two.time):
+                return None  # I3: it waits for what it has cancelled
             moved = f"{one.text} at {one.time} s, now {two.time} s"
             return Difference(Kind.LATE, f"{who}: {moved}")
         return None
+
+    def _ends_at(self, time: float) -> bool:
+        """Whether a task does the last thing that it does then."""
+        ends = (told[-1].time for who, told in self.rewritten.events.items() if who not in (*CALLERS, "host"))
+        return time in ends
 
     @property
     def _is_free(self) -> bool:

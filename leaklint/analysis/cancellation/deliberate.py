@@ -13,6 +13,7 @@ from leaklint.model.walk import text, walk
 
 _COUNTING = frozenset({"uncancel", "cancelling"})
 """https://docs.python.org/3/library/asyncio-task.html#asyncio.Task.uncancel"""
+_RUNNING = frozenset({"run", "run_until_complete"})
 _INTERRUPTS = frozenset({"builtins.KeyboardInterrupt", "builtins.SystemExit", "builtins.GeneratorExit"})
 _SAYING = LOGGING | frozenset(
     "print str repr type format_exception print_exception format_exc print_exc capture_exception".split()
@@ -29,13 +30,14 @@ def is_exempt(function: code.Function, kinds: Kinds) -> bool:
     return any(
         _is_run(call, function, caller, kinds)
         for caller in kinds.program.mentioning(function.name, function.qualname)
+        if not caller.words.isdisjoint(_RUNNING)
         for call in walk(caller.body, code.Call)
     )
 
 
 def _is_run(call: code.Call, function: code.Function, caller: code.Function, kinds: Kinds) -> bool:
     """Whether a call runs a function to its end on a loop of its own."""
-    if last_name(call.func) not in ("run", "run_until_complete") or not call.args:
+    if last_name(call.func) not in _RUNNING or not call.args:
         return False
     given = call.args[0].func if isinstance(call.args[0], code.Call) else call.args[0]
     return last_name(given) == function.name and resolved(given, caller, kinds) is function

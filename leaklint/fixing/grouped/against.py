@@ -13,6 +13,7 @@ from leaklint.fixing.grouped.bundles import Bundle, bundles_of
 from leaklint.fixing.grouped.calls import Calls
 from leaklint.fixing.grouped.regions import Region
 from leaklint.fixing.grouped.variables import JOINS, Kind, Use, Variable, held, hushed_types, is_quiet, variable_of
+from leaklint.fixing.hazards.again import cancelled_again
 from leaklint.fixing.hazards.children import (
     may_be_cut,
     may_end_by_cancellation,
@@ -63,6 +64,8 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
         asks.insert(0, may_not_end)
         found += limited(function, study)
     found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
+    if calls.is_native:
+        found += _cut_by_second(bundles, region, study)
     found += _awaited_beside(bundles, region, calls, study)
     found += handlers_that_miss(region.inside, children, function, study)
     joins, results = _joins(bundles, region), _results(bundles, region)
@@ -99,6 +102,16 @@ def _waits_anew(bundles: Sequence[Bundle], region: Region, study: Study) -> bool
     if ends_with_cancel(region):
         return False
     return not region.is_joined or any(is_left(spawn, study) for bundle in bundles for spawn in bundle.spawns)
+
+
+def _cut_by_second(bundles: Sequence[Bundle], region: Region, study: Study) -> Iterator[Hazard]:
+    """`cleanup-is-cut`: a group of asyncio cancels a task once; one that the statements have
+    cancelled is cancelled a second time.
+    """
+    for bundle in bundles:
+        names = {variable.name for variable in bundle.variables}
+        for coroutine in bundle.coroutines:
+            yield from cancelled_again(coroutine, names, region.span, bundle.function, study)
 
 
 def _awaited_beside(bundles: Sequence[Bundle], region: Region, calls: Calls, study: Study) -> Iterator[Hazard]:
