@@ -183,6 +183,8 @@ class Operation:
     """A chain of binary operators, flat, left to right: `a + b | c`."""
 
     operands: tuple[Expr, ...]
+    divides: bool
+    """There is a division among them, or a remainder, by what may be zero."""
     span: Span
 
 

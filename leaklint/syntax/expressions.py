@@ -113,7 +113,7 @@ class Expressions(ABC, Positions):
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 return code.Compare(self.expr(left), _SYMBOLS[type(op)], self.expr(right), span)
             case ast.BinOp():
-                return code.Operation(self.operands(node), span)
+                return code.Operation(self.operands(node), _divides(node), span)
             case ast.Lambda():
                 return code.Lambda(self.lambda_(node), self.exprs(outside_of(node)), span)
             case ast.NamedExpr(target=target, value=value):
@@ -193,7 +193,7 @@ class Expressions(ABC, Positions):
                 )
             case ast.BinOp(left=left, right=right):
                 sides = (self.annotation(left) or self.expr(left), self.annotation(right) or self.expr(right))
-                return code.Operation(sides, self.span(node))
+                return code.Operation(sides, divides=False, span=self.span(node))
         return self.expr(node)
 
     def quoted(self, written: str, place: ast.expr) -> Expr | None:
@@ -204,6 +204,18 @@ class Expressions(ABC, Positions):
         for part in ast.walk(inner):
             ast.copy_location(part, place)
         return self.annotation(inner) if not isinstance(inner, ast.Constant) else None
+
+
+def _divides(chain: ast.BinOp) -> bool:
+    """Whether one of a chain of operators divides, or takes a remainder, by something that may be zero."""
+    node: ast.expr = chain
+    while isinstance(node, ast.BinOp):
+        is_format = isinstance(node.op, ast.Mod) and isinstance(node.left, ast.Constant | ast.JoinedStr)
+        by_constant = isinstance(node.right, ast.Constant) and bool(node.right.value)
+        if isinstance(node.op, ast.Div | ast.FloorDiv | ast.Mod) and not is_format and not by_constant:
+            return True
+        node = node.left
+    return False
 
 
 def _is_small(value: object) -> bool:

@@ -25,6 +25,7 @@ from leaklint.fixing.hazards.children import (
     place,
 )
 from leaklint.fixing.hazards.contexts import looks_at
+from leaklint.fixing.hazards.errors import NONE
 from leaklint.fixing.hazards.handlers import (
     Join,
     clauses_for_unfinished,
@@ -33,7 +34,7 @@ from leaklint.fixing.hazards.handlers import (
     named_join,
 )
 from leaklint.fixing.hazards.points import functions_of
-from leaklint.fixing.hazards.raising import NONE, errors_of
+from leaklint.fixing.hazards.raising import errors_of
 from leaklint.fixing.hazards.regions import may_fail, unsuitable
 from leaklint.fixing.hazards.resources import is_left, limited
 from leaklint.fixing.study import Study, blocks_of, path_to

@@ -9,7 +9,7 @@ from leaklint.catalog import LOGGING, Role
 from leaklint.fixing.hazards.awaiting import Entry, entered, once_bound
 from leaklint.fixing.hazards.callees import manager
 from leaklint.fixing.hazards.clauses import spelled_out
-from leaklint.fixing.hazards.raising import Errors, is_broad, is_ending, matches
+from leaklint.fixing.hazards.errors import Errors, is_broad, is_ending, matches
 from leaklint.fixing.study import Study
 from leaklint.model import code
 from leaklint.model.code import Expr

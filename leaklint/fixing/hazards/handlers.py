@@ -11,19 +11,10 @@ from leaklint.analysis.kinds import last_name, path_of
 from leaklint.fixing.hazards.callers import sites
 from leaklint.fixing.hazards.clauses import class_of, spelled_out
 from leaklint.fixing.hazards.contexts import looks_at, stops, uses_error
+from leaklint.fixing.hazards.errors import NONE, Errors, caught, is_broad, is_ending, matches, surely_caught
 from leaklint.fixing.hazards.loops import waits
 from leaklint.fixing.hazards.points import functions_of, span_of
-from leaklint.fixing.hazards.raising import (
-    NONE,
-    Errors,
-    caught,
-    errors_in,
-    errors_of,
-    is_broad,
-    is_ending,
-    matches,
-    surely_caught,
-)
+from leaklint.fixing.hazards.raising import errors_in, errors_of
 from leaklint.fixing.hazards.readers import callbacks, kept_in, readings, waits_for
 from leaklint.fixing.study import Step, Study, path_to
 from leaklint.model import code
@@ -89,7 +80,7 @@ def _never_matching(
     left = errors_in(others, function, study, children)
     for handler in around.handlers:
         types = spelled_out(handler.types, study)
-        if not left and any(_raises_own(types, child, function, study) for child in children):
+        if not left.is_likely and any(_raises_own(types, child, function, study) for child in children):
             return handler
         if is_broad(types) or any(class_of(each, study) is None for each in types):
             return None
@@ -150,7 +141,7 @@ def handlers_around_joins(
                 said = f"`{written}` on line {line} is around {named_join(join)}"
                 if is_ending(types):
                     found.setdefault(said, Hazard("handler-around-join", f"{said}: it would miss a `TaskCancelled`"))
-                elif matches(types, errors, study) and errors:
+                elif errors.is_likely and (is_broad(types) or matches(types, errors, study)):
                     why = "would see a `TaskFailed`, and the group raises the error all the same"
                     found[said] = Hazard("handler-around-join", f"{said}: it {why}", blocks=True)
     return tuple(found.values())
@@ -248,7 +239,7 @@ class _Search:
 
     def _callers(self, leaving: _Left) -> None:
         """Errors leave a function. (Of the calls on the way, one may be guessed.)"""
-        self._decorators(leaving.function)
+        self._decorators(leaving.function, leaving.errors)
         for site in sites(leaving.function, self.study):
             guessed = leaving.guessed or site.is_guessed
             key = (site.caller.qualname, site.span, guessed)
@@ -280,6 +271,8 @@ class _Search:
 
     def _readers(self, span: Span, leaving: _Left) -> None:
         """A coroutine that runs in a task: what reads the error of that as a value."""
+        if not leaving.errors.is_likely:
+            return
         for reading in readings(span, leaving.errors, leaving.function, self.study):
             for place in reading.raised:
                 self._outwards(place, leaving._replace(function=reading.function))
@@ -296,7 +289,7 @@ class _Search:
                 for item in reversed(items):
                     if stops(item):
                         return NONE
-                    said = looks_at(item, statement, errors, function, self.study)
+                    said = looks_at(item, statement, errors, function, self.study) if errors.is_likely else None
                     if said is not None:
                         self.found.append(said.replace("` ", f"`{self._place(span_of(item.context), function)} ", 1))
         return errors
@@ -311,17 +304,20 @@ class _Search:
             if types and all(last_name(each).endswith("ExceptionGroup") for each in types):
                 self.found.append(f"{where} would catch it")
                 continue
-            if is_ending(types) or not matches(types, left, self.study):
-                continue
             if is_broad(types):
-                if uses_error(handler):
+                if left.is_likely and uses_error(handler):
                     self.found.append(f"{where} would get an ExceptionGroup")
                 return left if _raises_again(handler) else NONE
+            if is_ending(types) or not matches(types, left, self.study):
+                continue
             self.found.append(f"{where} would not catch it any more")
-            left = Errors(left.types - caught(types, left, self.study).types, left.anything)
+            hit = caught(types, left, self.study)
+            left = Errors(left.types - hit.types, left.anything, left.implied - hit.implied)
         return left
 
-    def _decorators(self, function: code.Function) -> None:
+    def _decorators(self, function: code.Function, errors: Errors) -> None:
+        if not errors.is_likely:
+            return
         for decorator in function.decorators:
             name = last_name(decorator)
             written = text(decorator.func if isinstance(decorator, code.Call) else decorator)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.outcomes import consumes
 from leaklint.catalog import HARMLESS_METHODS, LOGGING, LOOP_DEFERS, Role
 from leaklint.fixing.hazards.awaiting import Entry, Sort, entered, meaning
 from leaklint.fixing.hazards.callees import targets
-from leaklint.fixing.hazards.clauses import ALIASES, bases_of, class_of, is_foreign, spelled_out
+from leaklint.fixing.hazards.clauses import ALIASES, class_of, spelled_out
+from leaklint.fixing.hazards.errors import (
+    ANY,
+    ENDINGS,
+    NONE,
+    Errors,
+    caught,
+    is_broad,
+    is_ending,
+    left_by,
+)
+from leaklint.fixing.hazards.implied import implied, special, unpacking
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Block, Expr
 from leaklint.model.walk import walk
 
-ENDINGS = frozenset(
-    """asyncio.CancelledError asyncio.exceptions.CancelledError builtins.KeyboardInterrupt builtins.SystemExit
-    builtins.GeneratorExit anyio.get_cancelled_exc_class""".split()
-)
-"""What ends a task or a program, and is no error."""
-BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 _TIMEOUT = "builtins.TimeoutError"
 _LOOKUP = ("builtins.KeyError", "builtins.IndexError")
 _RAISED_BY_METHOD = {
@@ -71,25 +75,6 @@ _QUIET_ROLES = frozenset(
 _BASES = ("builtins.", "abc.", "typing.", "typing_extensions.", "enum.", "dataclasses.")
 
 
-class Errors(NamedTuple):
-    """What may be raised."""
-
-    types: frozenset[str] = frozenset()
-    """Dotted paths of classes."""
-    anything: bool = False
-    """Others may be raised, too."""
-
-    def __or__(self, other: Errors) -> Errors:
-        return Errors(self.types | other.types, self.anything or other.anything)
-
-    def __bool__(self) -> bool:
-        return bool(self.types) or self.anything
-
-
-NONE = Errors()
-ANY = Errors(anything=True)
-
-
 @remembered
 def errors_of(coroutine: Expr, function: code.Function, study: Study) -> Errors:
     """What awaiting an expression of a function may raise."""
@@ -108,56 +93,6 @@ def errors_in(block: Block, function: code.Function, study: Study, children: Seq
 @remembered
 def _errors_of_block(block: Block, function: code.Function, study: Study) -> Errors:
     return _Raising(study, function).block(block, function, NONE)
-
-
-def matches(types: tuple[Expr, ...], errors: Errors, study: Study) -> bool:
-    """Whether an `except` clause may catch one of the errors."""
-    return not types or (errors.anything and not is_ending(types)) or bool(caught(types, errors, study).types)
-
-
-def is_ending(types: tuple[Expr, ...]) -> bool:
-    """Whether an `except` clause is about cancellations and the like alone."""
-    return bool(types) and all(path_of(each) in ENDINGS for each in types)
-
-
-def is_broad(types: tuple[Expr, ...]) -> bool:
-    """Whether an `except` clause catches every error."""
-    return not types or any(path_of(each) in BROAD for each in types)
-
-
-def caught(types: tuple[Expr, ...], errors: Errors, study: Study) -> Errors:
-    """Those of the errors, as far as they are known, that an `except` clause certainly or possibly catches."""
-    if is_broad(types):
-        return errors
-    wanted = _wanted(types, study)
-    if "" in wanted:
-        return Errors(errors.types)
-    found = surely_caught(types, errors, study)
-    # a class of a library may be a base of anything that is no builtin, and may have any builtin for a base
-    if any(is_foreign(path, study) for path in wanted):
-        found |= Errors(frozenset(each for each in errors.types if not each.startswith("builtins.")))
-    if not wanted.issubset(study.program.classes):
-        found |= Errors(frozenset(each for each in errors.types if _is_from_elsewhere(each, study)))
-    return found
-
-
-def surely_caught(types: tuple[Expr, ...], errors: Errors, study: Study) -> Errors:
-    """Those of the errors, as far as they are known, that an `except` clause certainly catches."""
-    if is_broad(types):
-        return errors
-    wanted = _wanted(types, study)
-    return Errors(frozenset(each for each in errors.types if not wanted.isdisjoint(bases_of(each, study))))
-
-
-def _is_from_elsewhere(path: str, study: Study) -> bool:
-    """Whether not all bases of a class are known."""
-    return any(is_foreign(each, study) for each in bases_of(path, study))
-
-
-def _wanted(types: tuple[Expr, ...], study: Study) -> frozenset[str]:
-    """The classes that an `except` clause names; the empty name stands for one that is not known."""
-    paths = (class_of(each, study) or "" for each in spelled_out(types, study))
-    return frozenset(ALIASES.get(path, path) for path in paths)
 
 
 @dataclass
@@ -196,8 +131,9 @@ class _Raising:
                 return found
             case code.While(test=test, body=body, orelse=orelse):
                 return self._expressions(test, function) | self.block((*body, *orelse), function, current)
-            case code.For(iterable=iterable, body=body, orelse=orelse, is_async=is_async):
+            case code.For(target=target, iterable=iterable, body=body, orelse=orelse, is_async=is_async):
                 found = ANY if is_async else self._expressions(iterable, function)
+                found |= Errors(implied=unpacking(target, iterable))
                 return found | self.block((*body, *orelse), function, current)
             case code.With():
                 return self._with(statement, function, current)
@@ -216,8 +152,7 @@ class _Raising:
             here = caught(types, left, self.study)
             again = here if is_broad(types) or not left.anything else here | ANY
             found |= self.block(handler.body, function, NONE if is_ending(types) else again)
-            sure = surely_caught(types, left, self.study)
-            left = NONE if is_broad(types) else Errors(left.types - sure.types, left.anything)
+            left = left_by(types, left, self.study)
         return left | found | self.block((*statement.orelse, *statement.final), function, current)
 
     def _with(self, statement: code.With, function: code.Function, current: Errors) -> Errors:
@@ -251,7 +186,8 @@ class _Raising:
     # -- expressions ---------------------------------------------------------------------------------------------
 
     def _expressions(self, root: object, function: code.Function) -> Errors:
-        found = NONE
+        found = Errors(implied=implied(root, function, self.study))
+        found |= self._functions(special(root, function, self.study))
         for node in _raisers(root, function, self.study):
             match node:
                 case code.Await(value=value):
@@ -305,14 +241,28 @@ class _Raising:
         return bool(spawns) and all(spawns)
 
     def _call(self, call: code.Call, function: code.Function) -> Errors:
+        found = self._called(call, function)
+        if (path_of(call) or "").startswith("builtins."):
+            for given in (*call.args, *(keyword.value for keyword in call.keywords)):
+                found |= self._called_back(given, call, function)
+        return found
+
+    def _called_back(self, given: Expr, call: code.Call, function: code.Function) -> Errors:
+        """What a function raises that a builtin calls: `sorted(lines, key=int)`."""
+        if isinstance(given, code.Lambda):
+            return self.block(given.function.body, given.function, NONE)
+        if path_of(given) in _RAISED_BY_BUILTIN or (targets(given, function, self.study) or ()):
+            return self._called(code.Call(given, (), (), call.span), function)
+        return NONE
+
+    def _called(self, call: code.Call, function: code.Function) -> Errors:
         path, kinds = path_of(call), self.study.kinds
         if path in _RAISED_BY_BUILTIN:
             sure = path == "builtins.next" and len(call.args) > 1
             return NONE if sure else Errors(frozenset(_RAISED_BY_BUILTIN[path]))
         found = targets(call.func, function, self.study)
         if found is not None:
-            plain = tuple(each for each in found if not each.is_async and not each.is_generator)
-            return self._functions(plain)
+            return self._functions(tuple(each for each in found if not each.is_async))
         if path in self.study.program.classes:
             return self._made(path)
         if kinds.role_of_callee(call.func, function) in _QUIET_ROLES:
@@ -332,7 +282,9 @@ class _Raising:
         if any(each not in program.classes and not each.startswith(_BASES) for each in program.ancestors(path)):
             return ANY
         names = ("__init__", "__new__", "__post_init__")
-        return self._functions(tuple(found for name in names if (found := program.method(path, name))))
+        found = self._functions(tuple(found for name in names if (found := program.method(path, name))))
+        is_enum = any(each.startswith("enum.") for each in program.ancestors(path))
+        return found | Errors(frozenset({"builtins.ValueError"})) if is_enum else found
 
     def _functions(self, functions: tuple[code.Function, ...]) -> Errors:
         found = NONE

@@ -11,7 +11,7 @@ from leaklint.catalog import Role
 from leaklint.fixing.hazards.awaiting import once_bound
 from leaklint.fixing.hazards.clauses import spelled_out
 from leaklint.fixing.hazards.contexts import LOGGERS, given, plain_reads
-from leaklint.fixing.hazards.raising import Errors, is_broad, matches
+from leaklint.fixing.hazards.errors import Errors, is_broad, matches
 from leaklint.fixing.study import Study, contains, path_to
 from leaklint.model import code
 from leaklint.model.code import Expr, Span

@@ -10,8 +10,9 @@ from leaklint.analysis.spawns import Sort, Spawn, find_spawns
 from leaklint.catalog import Role
 from leaklint.fixing.hazards.children import EXITS, exits, place
 from leaklint.fixing.hazards.clauses import spelled_out
+from leaklint.fixing.hazards.errors import ENDINGS, Errors, is_broad, surely_caught
 from leaklint.fixing.hazards.interruption import interrupted
-from leaklint.fixing.hazards.raising import ENDINGS, Errors, errors_of, is_broad, surely_caught
+from leaklint.fixing.hazards.raising import errors_of
 from leaklint.fixing.hazards.resources import misplaced
 from leaklint.fixing.study import Study, contains
 from leaklint.model import code
@@ -48,7 +49,7 @@ def spawns_in(block: Block, function: code.Function, study: Study) -> tuple[Spaw
 def may_fail(spawns: tuple[Spawn, ...], function: code.Function, study: Study) -> bool:
     """Whether one of the tasks may raise an error, which cancels the group; or nothing is known of them."""
     coroutines = [spawn.spawned_call for spawn in spawns]
-    return not spawns or any(each is None or errors_of(each, function, study) for each in coroutines)
+    return not spawns or any(each is None or errors_of(each, function, study).is_likely for each in coroutines)
 
 
 # -- what blocks -------------------------------------------------------------------------------------------------------
