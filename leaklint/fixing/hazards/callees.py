@@ -9,6 +9,7 @@ from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import Role
+from leaklint.fixing.hazards.receivers import bound_from_outside, classes_of
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -23,15 +24,27 @@ _SAYING_NOTHING = frozenset(
 @remembered
 def targets(callee: Expr, caller: code.Function, study: Study) -> tuple[code.Function, ...] | None:
     """The functions that a callee, read in a function, may reach, overriding methods included; None if others may be
-    meant: the name is rebound, a decorator puts something else in its place, it is nowhere defined.
+    meant: the name is rebound, a decorator puts something else in its place, it is nowhere defined, or it is a method
+    of something that may be of another class.
     """
-    found = resolved(callee, caller, study.kinds)
-    if found is None or _is_rebound(callee, found, caller, study):
+    named = _named(callee, caller, study)
+    if not named or any(_is_sketch(each) or _is_rebound(callee, each, caller, study) for each in named):
         return None
-    every = (found, *_overriding(callee, found, caller, study))
-    if _is_sketch(found) or any(not is_itself(each, study.program) for each in every):
+    every = dict.fromkeys(each for found in named for each in (found, *_overriding(callee, found, caller, study)))
+    if any(not is_itself(each, study.program) for each in every):
         return None
     return tuple(each for each in every if not _is_sketch(each))
+
+
+def _named(callee: Expr, caller: code.Function, study: Study) -> tuple[code.Function, ...]:
+    """The functions of that name which a callee may reach, those that override them left out; none if that is not
+    known.
+    """
+    found = resolved(callee, caller, study.kinds)
+    if found is None or not isinstance(callee, code.Attribute) or path_of(callee.value) == "builtins.super":
+        return () if found is None else (found,)
+    methods = [study.program.method(each, callee.attr) for each in classes_of(callee.value, caller, study) or ()]
+    return () if None in methods else tuple(each for each in methods if each is not None)
 
 
 def manager(callee: Expr, caller: code.Function, study: Study) -> code.Function | None:
@@ -63,7 +76,8 @@ def _is_rebound(callee: Expr, found: code.Function, caller: code.Function, study
     kinds, program = study.kinds, study.program
     if found.owner is not None:
         related = program.family(found.owner)
-        return not kinds.declaring(found.name).isdisjoint(related)
+        is_outside = any(True for _ in bound_from_outside(found.owner, found.name, study))
+        return is_outside or not kinds.declaring(found.name).isdisjoint(related)
     del callee, caller
     scope = program.enclosing(found)
     return scope is not None and bool(kinds.bindings(scope).get(found.name))
@@ -75,9 +89,13 @@ def _overriding(callee: Expr, found: code.Function, caller: code.Function, study
         case code.Attribute(value=code.Call(func=code.Global(path="builtins.super"))):
             return []
         case code.Attribute(value=value) if found.owner is not None:
-            owner = study.kinds.of(value, caller) or found.owner
             program = study.program
-            derived = [each for each in program.family(owner) if each != owner and owner in program.ancestors(each)]
+            derived = [
+                each
+                for owner in classes_of(value, caller, study) or (found.owner,)
+                for each in program.family(owner)
+                if each != owner and owner in program.ancestors(each)
+            ]
             named = (program.functions.get(f"{each}.{found.name}") for each in derived)
             return [each for each in named if each is not None]
     return []

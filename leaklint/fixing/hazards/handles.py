@@ -10,7 +10,7 @@ from leaklint.catalog import ADDING, Role
 from leaklint.fixing.hazards.children import cleanups, may_outlive_cancellation
 from leaklint.fixing.hazards.points import functions_of
 from leaklint.fixing.hazards.resources import limited
-from leaklint.fixing.study import Study, path_to
+from leaklint.fixing.study import Study
 from leaklint.model import code
 from leaklint.model.code import Expr, Span
 from leaklint.model.fate import Task
@@ -42,44 +42,6 @@ def may_run_out_of_time(task: Task, spawner: code.Function, waiter: code.Functio
     coroutine = coroutine_of(task, spawner, study)
     takes_time = coroutine is None or bool(cleanups(coroutine, spawner, study))
     return limited(waiter, study) if takes_time else ()
-
-
-def may_deadlock(
-    task: Task, spawner: code.Function, place: Span, waiter: code.Function, study: Study
-) -> tuple[Hazard, ...]:
-    """`needs-held-lock`: the task may need for its cleanup what the function that waits for it, at a place, holds."""
-    held = _entered(place, waiter) | _acquired(place, waiter)
-    coroutine = coroutine_of(task, spawner, study) if held else None
-    found = cleanups(coroutine, spawner, study) if coroutine is not None else ()
-    for cleanup in found:
-        needed = [text(item.context) for inner in walk(cleanup.block, code.With) for item in inner.items]
-        needed += [text(lock) for lock, _ in _called(cleanup.block, "acquire")]
-        for taken in needed:
-            if taken in held:
-                said = f"`{task.spawned}` needs `{taken}` to clean up, which `{waiter.name}` holds"
-                return (Hazard("needs-held-lock", said, blocks=True),)
-    return ()
-
-
-def _entered(place: Span, waiter: code.Function) -> set[str]:
-    """What is entered around a place, as it is written."""
-    steps = [step.statement for step in path_to(place, waiter.body)]
-    around = [statement for statement in steps if isinstance(statement, code.With) and statement.is_async]
-    return {text(item.context) for statement in around for item in statement.items}
-
-
-def _acquired(place: Span, waiter: code.Function) -> set[str]:
-    """What is acquired before a place, and not released until then."""
-    acquired = {text(lock): span for lock, span in _called(waiter.body, "acquire") if span < place}
-    released = {text(lock): span for lock, span in _called(waiter.body, "release") if span < place}
-    return {lock for lock, span in acquired.items() if span > released.get(lock, Span(0, 0, 0, 0))}
-
-
-def _called(block: code.Block, method: str) -> Iterator[tuple[Expr, Span]]:
-    """What a method is called on, and where."""
-    for call in walk(block, code.Call):
-        if last_name(call.func) == method and (owner := called_on(call.func)) is not None:
-            yield owner, call.span
 
 
 def may_wait_for_itself(task: Task, spawner: code.Function, waiter: code.Function, study: Study) -> bool:

@@ -16,13 +16,13 @@ from leaklint.analysis.resolve import called_on
 from leaklint.fixing.cancelling import Cancel, is_plain
 from leaklint.fixing.hazards.handles import (
     may_be_no_future,
-    may_deadlock,
     may_go_on,
     may_hold_others,
     may_run_out_of_time,
     may_wait_for_itself,
 )
 from leaklint.fixing.hazards.limits import limits_of
+from leaklint.fixing.hazards.locks import may_deadlock
 from leaklint.fixing.hazards.pausing import pauses_before
 from leaklint.fixing.study import Finding, Study, path_to
 from leaklint.model import code

@@ -34,11 +34,11 @@ from leaklint.fixing.hazards.handlers import clauses_for_unfinished
 from leaklint.fixing.hazards.handles import (
     coroutine_of,
     may_be_no_future,
-    may_deadlock,
     may_go_on,
     may_run_out_of_time,
 )
 from leaklint.fixing.hazards.limits import limits_of
+from leaklint.fixing.hazards.locks import may_deadlock
 from leaklint.fixing.hazards.pausing import goes_on_with_some, passes_at_once, pauses_before
 from leaklint.fixing.own_endings import Own, own_ending
 from leaklint.fixing.study import Finding, Step, Study, blocks_of, contains, path_to
