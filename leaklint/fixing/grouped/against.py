@@ -33,6 +33,7 @@ from leaklint.fixing.hazards.handlers import (
     handlers_that_miss,
     named_join,
 )
+from leaklint.fixing.hazards.locks import children_may_deadlock
 from leaklint.fixing.hazards.points import functions_of
 from leaklint.fixing.hazards.raising import errors_of
 from leaklint.fixing.hazards.regions import may_fail, unsuitable
@@ -65,6 +66,7 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
         asks.insert(0, may_not_end)
         found += limited(function, study)
     found += [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
+    found += children_may_deadlock(children, region.block[region.first].span, function, study)
     if calls.is_native:
         found += _cut_by_second(bundles, region, study)
     found += _awaited_beside(bundles, region, calls, study)

@@ -43,7 +43,9 @@ def _named(callee: Expr, caller: code.Function, study: Study) -> tuple[code.Func
     found = resolved(callee, caller, study.kinds)
     if found is None or not isinstance(callee, code.Attribute) or path_of(callee.value) == "builtins.super":
         return () if found is None else (found,)
-    methods = [study.program.method(each, callee.attr) for each in classes_of(callee.value, caller, study) or ()]
+    methods = [
+        study.program.method(each, callee.attr) for each in sorted(classes_of(callee.value, caller, study) or ())
+    ]
     return () if None in methods else tuple(each for each in methods if each is not None)
 
 
@@ -92,7 +94,7 @@ def _overriding(callee: Expr, found: code.Function, caller: code.Function, study
             program = study.program
             derived = [
                 each
-                for owner in classes_of(value, caller, study) or (found.owner,)
+                for owner in sorted(classes_of(value, caller, study) or (found.owner,))
                 for each in program.family(owner)
                 if each != owner and owner in program.ancestors(each)
             ]

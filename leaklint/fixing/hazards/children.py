@@ -40,6 +40,8 @@ EXITS = frozenset({"builtins.SystemExit", "builtins.KeyboardInterrupt"})
 UNRESOLVED = "unresolved-callee"
 _Found = tuple[str, Span, code.Function]
 """What is found, and where."""
+_PARSING = frozenset({"parse_args", "parse_known_args"})
+"""What exits when it does not like what it parses: https://docs.python.org/3/library/argparse.html#exiting-methods"""
 MOST = 3
 """So many hazards of one name say enough."""
 
@@ -174,7 +176,8 @@ def may_exit(coroutine: Expr, function: code.Function, study: Study) -> tuple[Ha
 def exits(node: code.Raise | code.Call, function: code.Function, study: Study) -> str | None:
     """What ends the program at a node of a function, as it is written; None if that does not."""
     if isinstance(node, code.Call):
-        return text(node.func) if study.kinds.role_of_callee(node.func, function) is Role.LEAVES else None
+        leaves = study.kinds.role_of_callee(node.func, function) is Role.LEAVES or last_name(node) in _PARSING
+        return text(node.func) if leaves else None
     return text(node.value) if node.value is not None and path_of(node.value) in EXITS else None
 
 

@@ -12,6 +12,7 @@ from leaklint.fixing.hazards.children import (
     may_outlive_cancellation,
 )
 from leaklint.fixing.hazards.handlers import handlers_that_miss
+from leaklint.fixing.hazards.locks import children_may_deadlock
 from leaklint.fixing.hazards.regions import unsuitable
 from leaklint.fixing.study import Study
 from leaklint.model import code
@@ -27,6 +28,7 @@ def group_hazards(
     """
     asks = (may_be_cut, may_end_by_cancellation, may_outlive_cancellation, may_fail_when_cancelled, may_exit)
     found = [hazard for child in children for ask in asks for hazard in ask(child, function, study)]
+    found += children_may_deadlock(children, place.span, function, study)
     if function.is_async:
         found += unsuitable((), function, study)  # of the program: no other statement is in the group
     missing = handlers_that_miss((code.Evaluate(place, place.span),), children, function, study)

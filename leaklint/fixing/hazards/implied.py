@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.program import Program
+from leaklint.fixing.hazards.receivers import classes_of
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -48,8 +49,8 @@ def implied(root: object, function: code.Function, study: Study) -> frozenset[st
                 for clause in clauses:
                     found |= unpacking(clause.target, clause.iterable)
     match root:
-        case code.Assign(targets=targets, value=value) if value is not None and not _has_items(value):
-            found |= _OF_UNPACKING if any(isinstance(target, code.Display) for target in targets) else frozenset()
+        case code.Assign(targets=targets, value=value) if value is not None:
+            found |= _OF_UNPACKING if any(_takes_apart(target, value) for target in targets) else frozenset()
     return frozenset(found)
 
 
@@ -59,9 +60,12 @@ def unpacking(target: Expr, iterable: Expr) -> frozenset[str]:
     return _OF_UNPACKING if isinstance(target, code.Display) and not is_pair else frozenset()
 
 
-def _has_items(value: Expr) -> bool:
-    """Whether a value has as many items as it is taken apart into: what is awaited gives what it always gives."""
-    return isinstance(value, code.Await | code.Display)
+def _takes_apart(target: Expr, value: Expr) -> bool:
+    """Whether a value is taken apart that may have another number of items. What is awaited always has the same."""
+    match target, value:
+        case (code.Display(items=targets), code.Display(items=values)) if len(targets) == len(values):
+            return any(map(_takes_apart, targets, values))
+    return isinstance(target, code.Display) and not isinstance(value, code.Await)
 
 
 @remembered
@@ -75,6 +79,13 @@ def special(root: object, function: code.Function, study: Study) -> tuple[code.F
         for each in _run_by(node, function, named, study):
             found[each.qualname] = each
     return tuple(found.values())
+
+
+def methods_of(expr: Expr, names: tuple[str, ...], function: code.Function, study: Study) -> tuple[code.Function, ...]:
+    """The methods of these names of what an expression gives, as far as that is of classes of the program."""
+    owners = classes_of(expr, function, study) or ()
+    found = (study.program.method(owner, name) for owner in sorted(owners) for name in names)
+    return tuple(each for each in found if each is not None)
 
 
 def _run_by(

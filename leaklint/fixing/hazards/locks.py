@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from leaklint.analysis.kinds import last_name
 from leaklint.analysis.resolve import called_on
 from leaklint.fixing.hazards.callees import targets
 from leaklint.fixing.hazards.callers import sites
-from leaklint.fixing.hazards.children import cleanups
+from leaklint.fixing.hazards.children import cleanups, name_of
 from leaklint.fixing.hazards.handles import coroutine_of
 from leaklint.fixing.study import Study, path_to
 from leaklint.model import code
@@ -29,13 +29,27 @@ def may_deadlock(
     one that calls it.
     """
     coroutine = coroutine_of(task, spawner, study)
+    return () if coroutine is None else _held(coroutine, task.spawned, spawner, place, waiter, study)
+
+
+def children_may_deadlock(
+    children: Sequence[Expr], place: Span, function: code.Function, study: Study
+) -> Iterator[Hazard]:
+    """`needs-held-lock`: the same of the coroutines of a group at a place."""
+    for child in children:
+        yield from _held(child, name_of(child), function, place, function, study)
+
+
+def _held(
+    coroutine: Expr, spawned: str, spawner: code.Function, place: Span, waiter: code.Function, study: Study
+) -> tuple[Hazard, ...]:
     needed: dict[str, str] = {}
-    for cleanup in cleanups(coroutine, spawner, study) if coroutine is not None else ():
+    for cleanup in cleanups(coroutine, spawner, study):
         needed |= _needed(cleanup.block, cleanup.function, study, set())
     for function, span in _waiting(waiter, place, study) if needed else ():
         held = sorted(needed.keys() & (_entered(span, function) | _acquired(span, function)))
         if held:
-            said = f"`{task.spawned}` needs `{needed[held[0]]}` to clean up, which `{function.name}` holds"
+            said = f"`{spawned}` needs `{needed[held[0]]}` to clean up, which `{function.name}` holds"
             return (Hazard("needs-held-lock", said, blocks=True),)
     return ()
 

@@ -21,12 +21,14 @@ from leaklint.fixing.hazards.errors import (
     is_ending,
     left_by,
 )
-from leaklint.fixing.hazards.implied import implied, special, unpacking
+from leaklint.fixing.hazards.implied import implied, methods_of, special, unpacking
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Block, Expr
 from leaklint.model.walk import walk
 
+_ENTERING = ("__enter__", "__exit__")
+_ITERATING = ("__iter__", "__next__")
 _TIMEOUT = "builtins.TimeoutError"
 _LOOKUP = ("builtins.KeyError", "builtins.IndexError")
 _RAISED_BY_METHOD = {
@@ -134,6 +136,7 @@ class _Raising:
             case code.For(target=target, iterable=iterable, body=body, orelse=orelse, is_async=is_async):
                 found = ANY if is_async else self._expressions(iterable, function)
                 found |= Errors(implied=unpacking(target, iterable))
+                found |= self._functions(methods_of(iterable, _ITERATING, function, self.study))
                 return found | self.block((*body, *orelse), function, current)
             case code.With():
                 return self._with(statement, function, current)
@@ -159,6 +162,8 @@ class _Raising:
         found, suppressed = NONE, False
         for item in statement.items:
             found |= self._expressions(item.context, function)
+            if not statement.is_async:
+                found |= self._functions(methods_of(item.context, _ENTERING, function, self.study))
             given = entered(item.context, function, self.study, is_async=statement.is_async)
             role = self.study.kinds.role_of(path_of(item.context))
             match given.entry:
@@ -194,8 +199,10 @@ class _Raising:
                     found |= self.awaited(value, function)
                 case code.Call():
                     found |= self._call(node, function)
-                case code.Comprehension():
-                    found |= ANY
+                case code.Comprehension(clauses=clauses):
+                    for clause in clauses:
+                        found |= self._functions(methods_of(clause.iterable, _ITERATING, function, self.study))
+                    found |= ANY if any(clause.is_async for clause in clauses) else NONE
                 case code.Subscript():
                     found |= Errors(frozenset(_LOOKUP))
         return found
@@ -303,12 +310,7 @@ def _raisers(root: object, function: code.Function, study: Study) -> tuple[Expr,
     for node in nodes:
         if isinstance(node, code.Call) and consumes(node.func, function, study.kinds):
             made |= {id(argument) for argument in (*node.args, *(keyword.value for keyword in node.keywords))}
-    return tuple(
-        node
-        for node in nodes
-        if (not isinstance(node, code.Call) or id(node) not in made)
-        and (not isinstance(node, code.Comprehension) or any(clause.is_async for clause in node.clauses))
-    )
+    return tuple(node for node in nodes if not isinstance(node, code.Call) or id(node) not in made)
 
 
 def _is_handler_name(name: str, function: code.Function) -> bool:

@@ -20,6 +20,8 @@ from leaklint.model.code import Block
 from leaklint.model.fix import Hazard, Target
 from leaklint.model.walk import text, walk
 
+_SKIPPING = frozenset({"skipTest", "skip", "xfail", "importorskip"})
+"""What tells a test runner by the type of an error how a test has ended: https://docs.pytest.org/en/stable/how-to/skipping.html"""
 _STOPS = frozenset({"builtins.StopIteration", "builtins.StopAsyncIteration"})
 _NEXT = frozenset({"__anext__", "__next__"})
 _FACTORY = "set_task_factory"
@@ -98,6 +100,10 @@ def _raises(block: Block, study: Study) -> Iterator[Hazard]:
         if path not in ENDINGS | EXITS:
             raised = "" if node.value is None else f" {last_name(node.value) or text(node.value)}"
             said = f"what `raise{raised}` on line {node.span.line} raises would arrive in an ExceptionGroup"
+            yield Hazard("raise-inside", said)
+    for call in walk(block, code.Call):
+        if last_name(call) in _SKIPPING and (path_of(call) or "self.").startswith(("self.", "pytest.", "unittest.")):
+            said = f"what `{text(call.func)}` on line {call.span.line} raises would arrive in an ExceptionGroup"
             yield Hazard("raise-inside", said)
 
 
