@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from leaklint.analysis.kinds import path_of
+from leaklint.analysis.kinds import last_name, path_of
+from leaklint.analysis.outcomes import is_harmless
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import LOOP_RUNS, Role
 from leaklint.fixing.hazards import results
@@ -31,6 +32,12 @@ CODES = frozenset({"LK201"})
 
 SINCE = (4, 15)
 """The release of AnyIO that has `gather` and `amap`."""
+
+
+_LEAVING = (code.Return, code.Raise, code.Assert)
+_FILLING = frozenset({"append", "add", "insert", "extend"})
+_PLAIN = frozenset(f"builtins.{name}" for name in "range enumerate zip list tuple set dict len print str repr".split())
+"""What neither raises nor sets anything that a task keeps."""
 
 
 class _Wait(NamedTuple):
@@ -76,7 +83,7 @@ def _fix(wait: _Wait, given: Sequence[Member], function: code.Function, study: S
     renamed = (callee, *(each for each in unspawned if each not in apart))
     changes = [callee, *unspawned]
     started = [member.coroutine for member in given]
-    hazards = [*wait.hazards, *doubts(given, function, study)]
+    hazards = [*wait.hazards, *doubts(given, function, study), *_starts_later(given, call, function)]
     hazards += group_hazards(started, wait.outer, function, study)
     notes = [f"when one of the coroutines on line {call.span.line} fails, the others are cancelled and waited for"]
     mapping = f"{spelled}({', '.join(mapped)})" if mapped else None
@@ -214,7 +221,36 @@ def _not_for_this_alone(spawn: code.Call, call: code.Call, function: code.Functi
     between = Span(start.line, start.column, call.span.line, call.span.column)
     if any(contains(between, node.span) for node in _suspensions(function)):
         return "runs before the gather does"
+    if any(isinstance(step.statement, code.With) and not contains(step.statement.span, call.span) for step in before):
+        return "is spawned within a `with`, and keeps what that sets"
+    leaving = next((node for node in walk(function.body, _LEAVING) if contains(between, node.span)), None)
+    if leaving is not None:
+        return f"runs on when line {leaving.span.line} leaves the function"
     return _used_otherwise(spawn, call, function, study)
+
+
+def _starts_later(given: Sequence[Member], call: code.Call, function: code.Function) -> Iterator[Hazard]:
+    """`starts-later`: what is called between a spawn and the gather may set what the task would keep, or raise, upon
+    which the task would not run at all.
+    """
+    spawns = [
+        member.spawn for member in given if member.spawn is not None and not contains(call.span, member.spawn.span)
+    ]
+    if not spawns:
+        return
+    made = {id(arg) for spawn in spawns for arg in spawn.args} | set(map(id, spawns))
+    first = min(spawn.span for spawn in spawns)
+    around = [step for step in path_to(first, function.body) if not contains(step.statement.span, call.span)]
+    start = around[0].statement.span if around else first
+    between = Span(start.line, start.column, call.span.line, call.span.column)
+    for other in walk(function.body, code.Call):
+        is_filling = isinstance(other.func, code.Attribute) and other.func.attr in _FILLING
+        is_setting = last_name(other) in ("set", "reset")
+        is_plain = (is_harmless(other.func) and not is_setting) or path_of(other) in _PLAIN
+        if contains(between, other.span) and id(other) not in made and not is_filling and not is_plain:
+            said = f"the tasks start when `{text(other.func)}` on line {other.span.line} is done"
+            yield Hazard("starts-later", f"{said}: they see what it sets, and do not run if it raises")
+            return
 
 
 def _suspensions(function: code.Function) -> Iterator[code.Await | code.Yield | code.With | code.For]:
@@ -247,7 +283,7 @@ def _names_of(spawn: code.Call, function: code.Function) -> list[str] | None:
             return names if plain and assign.annotation is None and len(names) == len(assign.targets) else None
     for added in walk(function.body, code.Call):
         match added.func:
-            case code.Attribute(value=code.Name(id=name), attr="append" | "add" | "insert" | "extend"):
+            case code.Attribute(value=code.Name(id=name), attr=attr) if attr in _FILLING:
                 if any(each is spawn for arg in added.args for each in walk(arg, code.Call)):
                     return [name]
     return None
@@ -260,7 +296,7 @@ def _is_filling(load: code.Name, function: code.Function) -> bool:
             return True
     for added in walk(function.body, code.Call):
         match added.func:
-            case code.Attribute(value=value, attr="append" | "add" | "insert" | "extend") if value is load:
+            case code.Attribute(value=value, attr=attr) if value is load and attr in _FILLING:
                 return True
             case code.Global(path="builtins.len") if load in added.args:
                 return True
