@@ -25,6 +25,7 @@ from leaklint.fixing.hazards.children import (
     place,
 )
 from leaklint.fixing.hazards.contexts import looks_at
+from leaklint.fixing.hazards.current import renamed
 from leaklint.fixing.hazards.errors import NONE
 from leaklint.fixing.hazards.handlers import (
     Join,
@@ -75,6 +76,7 @@ def hazards_of(bundles: Sequence[Bundle], region: Region, calls: Calls, study: S
     found += handlers_around_joins([*joins, *results], region.inside, children, function, study)
     found += _around_joins([*joins, *results], region, children, study, function)
     if not calls.is_native:
+        found += renamed(study)
         for clause in clauses_for_unfinished(results, region.inside, study):
             found.append(Hazard("handle-differs", f"{clause} would miss a `TaskNotFinished`"))
         found += _under_limits(joins, region, study)

@@ -103,6 +103,7 @@ EXPLAINED: Mapping[str, str] = {
     # -- handles in a group
     "handle-lacks": "The handle is used in a way that a `TaskHandle` has no counterpart for.",
     "handle-differs": "What is asked of the handle has a counterpart that answers a little differently.",
+    "task-is-renamed": "The program asks running tasks for their names, and AnyIO gives them other ones.",
     "errors-are-results": "What a task raises was given back as a result; a group raises it.",
     "cancellation-is-caught": (
         "Who awaits a cancelled task catches the `CancelledError`; the handle of a group raises another error."

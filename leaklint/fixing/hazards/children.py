@@ -15,6 +15,7 @@ from leaklint.catalog import Role
 from leaklint.fixing.hazards.lingering import lingers
 from leaklint.fixing.hazards.points import Cleanup, Does, Point, functions_of, points_of, unknown
 from leaklint.fixing.hazards.raising import errors_in
+from leaklint.fixing.hazards.successors import successor
 from leaklint.fixing.hazards.swallowing import Swallow, swallows
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
@@ -55,6 +56,9 @@ def may_not_end(coroutine: Expr, function: code.Function, study: Study) -> tuple
         for point in points
         if point.does in (Does.STAYS, Does.HANDLE) and not point.limited
     ]
+    again = successor(coroutine, function, study)
+    if again is not None:
+        staying.append((f"`{child}` may never end: it spawns `{again.name}` again", again.span, again))
     return _hazards("may-never-end", staying, points, coroutine, function, study)
 
 

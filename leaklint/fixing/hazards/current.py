@@ -1,18 +1,22 @@
-"""What a function does with the task that runs it."""
+"""What functions do with the task that runs them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from leaklint.analysis.kinds import path_of
+from leaklint.analysis.program import Program
 from leaklint.fixing.hazards.awaiting import once_bound
 from leaklint.fixing.study import Study
 from leaklint.model import code
 from leaklint.model.code import Expr
+from leaklint.model.fix import Hazard
 from leaklint.model.walk import walk
 
 _CURRENT = "asyncio.current_task"
 """https://docs.python.org/3/library/asyncio-task.html#asyncio.current_task"""
+_RUNNING = frozenset({_CURRENT, "asyncio.all_tasks"})
 
 
 def is_itself(expr: Expr, function: code.Function, study: Study) -> bool:
@@ -45,3 +49,21 @@ def given_away(function: code.Function) -> Iterator[code.Call]:
             continue
         if id(each) not in asked and local.get(id(each)) in {None, *kept}:
             yield each
+
+
+def renamed(study: Study) -> Iterator[Hazard]:
+    """`task-is-renamed`: the program asks running tasks for their names. asyncio counts its tasks (`Task-3`), AnyIO
+    names them after what they run: an experiment on AnyIO 4.16.
+    """
+    asking = _asking_for_names(study.program)
+    if asking is not None:
+        path = study.program.paths[asking.qualname]
+        where = f"line {asking.span.line}" if path == study.path else f"line {asking.span.line} of {path}"
+        yield Hazard("task-is-renamed", f"`{asking.name}` on {where} asks tasks for their names")
+
+
+@lru_cache(maxsize=4)
+def _asking_for_names(program: Program) -> code.Function | None:
+    """The first function of a program that asks running tasks for their names."""
+    functions = (each for module in program.modules for each in module.functions)
+    return next((each for each in functions if "get_name" in each.words and not _RUNNING.isdisjoint(each.words)), None)

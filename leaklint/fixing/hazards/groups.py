@@ -11,13 +11,14 @@ from leaklint.fixing.hazards.children import (
     may_fail_when_cancelled,
     may_outlive_cancellation,
 )
+from leaklint.fixing.hazards.current import renamed
 from leaklint.fixing.hazards.handlers import handlers_that_miss
 from leaklint.fixing.hazards.locks import children_may_deadlock
 from leaklint.fixing.hazards.regions import unsuitable
 from leaklint.fixing.study import Study
 from leaklint.model import code
 from leaklint.model.code import Expr
-from leaklint.model.fix import Hazard
+from leaklint.model.fix import Hazard, Target
 
 
 def group_hazards(
@@ -31,5 +32,7 @@ def group_hazards(
     found += children_may_deadlock(children, place.span, function, study)
     if function.is_async:
         found += unsuitable((), function, study)  # of the program: no other statement is in the group
+    if study.environment.target is Target.ANYIO:
+        found += renamed(study)
     missing = handlers_that_miss((code.Evaluate(place, place.span),), children, function, study)
     return tuple(dict.fromkeys([*found, *missing]))
