@@ -142,7 +142,7 @@ class Comparison:
         own = [Failure(old.time, error, retrieved=False) for error in old.ending.errors]
         met = [each for each in old.failures if not each.retrieved or each.error in old.ending.errors]
         first = min(each.time for each in (*own, *met))
-        earliest = {each.error for each in (*own, *met) if each.time == first}
+        earliest = {each.error for each in (*own, *old.failures) if each.time == first}
         possible = {each.error for each in (*own, *old.failures)}
         return {*new.ending.errors} <= possible and bool(earliest & {*new.ending.errors})
 
