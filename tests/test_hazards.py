@@ -823,7 +823,7 @@ HANDLERS = {
     "a call of what was stored": (
         FAILING + "async def host():\n    asyncio.create_task(work())\nroutes = {'/': host}\n"
         "async def main():\n    try:\n        await routes['/']()\n    except ValueError:\n        pass",
-        "`except ValueError` on line 16 of `main` would not catch it any more",
+        "`except ValueError` on line 16 of `main` may be around it",
     ),
     "a call of what was passed": (
         FAILING + "async def host():\n    asyncio.create_task(work())\n"

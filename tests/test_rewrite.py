@@ -18,7 +18,7 @@ from leaklint.fixing.rewrite import CannotRewriteError, rewrite
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.facts import ModuleFacts
-from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Replace, Substitute, Wrap
+from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Precede, Replace, Substitute, Wrap
 
 FILES = [*sorted(FIXTURES.rglob("*.py")), *sorted((ROOT / "leaklint" / "fixing").rglob("*.py"))]
 GROUP = "async with anyio.create_task_group() as tg:\n    ..."
@@ -332,6 +332,14 @@ def test_a_base_is_added_before_keywords(source: str) -> None:
     got = edited(source, Inherit(Span(1, 1, 2, 10), "B"))
     compile(got, "x", "exec")
     assert "B, metaclass=M" in got
+
+
+def test_a_clause_is_added_before_another() -> None:
+    source = "try:\n    a()\nexcept OSError:\n    b()\n# whatever it is\nexcept:  # all\n    c()\n"
+    got = edited(source, Precede(Span(6, 1, 7, 8), ("except ValueError:", "    raise")))
+    assert got == source.replace("# whatever", "except ValueError:\n    raise\n# whatever")
+    with pytest.raises(CannotRewriteError):
+        edited(source, Precede(Span(5, 1, 5, 2), ("except ValueError:", "    raise")))
 
 
 @pytest.mark.parametrize("place", [Span(9, 1, 9, 2), Span(1, 3, 1, 4)])

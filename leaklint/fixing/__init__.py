@@ -1,7 +1,8 @@
 """Mends a program: from its files and a choice among proposals to files in which the findings are gone. Pure.
 
-A fix is kept only if the file still parses and compiles, the finding is gone and nothing new is found. Fixes are
-applied in passes, until nothing is left that is chosen, so a second run changes nothing.
+A fix is kept only if the file still parses and compiles, the finding is gone and nothing new is found. Of fixes that do
+not hold together, those to blame are searched for, and the others are kept. Fixes are applied in passes, until nothing
+is left that is chosen, so a second run changes nothing.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from leaklint.engine import Examination, Input, examine
 from leaklint.fixing.composing import Choice, combined, compatible
 from leaklint.fixing.proposing import proposals
 from leaklint.fixing.rewrite import CannotRewriteError, rewrite
-from leaklint.fixing.verifying import mishaps
+from leaklint.fixing.verifying import Wrong, faults, mishaps, parts, place_of
 from leaklint.model.diagnostic import Diagnostic, Outcome
 from leaklint.model.fix import Environment, Fix, Hazard, Proposal, Rewritten
 from leaklint.reading import Known
@@ -22,6 +24,8 @@ from leaklint.reading import Known
 __all__ = ["Choose", "Fixed", "fix_program", "propose"]
 
 MOST_PASSES = 20
+MOST_TRIALS = 16
+"""How many examinations may be spent on finding out which fixes do not hold."""
 
 Choose = Callable[[Proposal], Fix | None]
 """Which of the ways to mend a finding is to be gone; None for none."""
@@ -59,6 +63,17 @@ def fix_program(inputs: Sequence[Input], environment: Environment, choose: Choos
     return mending.result()
 
 
+class _Trial(NamedTuple):
+    """What comes of a program with some fixes."""
+
+    chosen: tuple[Choice, ...] = ()
+    wrong: tuple[Wrong, ...] = ()
+    edited: tuple[Input, ...] = ()
+    examination: Examination | None = None
+    """None if there are no fixes, or something is wrong."""
+    was_examined: bool = False
+
+
 @dataclass
 class _Mending:
     """A program that is being mended."""
@@ -73,6 +88,7 @@ class _Mending:
     def __post_init__(self) -> None:
         self._original = {each.path: each.data for each in self.inputs}
         self._known: Known = {}
+        self._spare = MOST_TRIALS
         self._texts: dict[tuple[Input, tuple[Fix, ...]], bytes | Hazard] = {}
         """What files become with fixes: after a trial most of them are written as they were in it."""
         self._examination = self._examined(self.inputs)
@@ -83,16 +99,13 @@ class _Mending:
         chosen = compatible(
             (proposal, fix) for proposal in self._proposals() if (fix := self.choose(proposal)) is not None
         )
-        while chosen:
-            edited, failures = self._edited(chosen)
-            examination = self._examined(edited) if not failures else None
-            if examination is not None:
-                failures = mishaps(chosen, self._examination, examination, _data(self.inputs), _data(edited))
-            if examination is not None and not failures:
-                self._accept(chosen, edited, examination)
+        if chosen:
+            trial = self._tried(chosen)
+            self._spare = max(self._spare, 2)  # so that not all have to go for one
+            holds = self._searched(_Trial(), chosen, trial) if trial.wrong else trial
+            if holds.examination is not None:
+                self._accept(holds.chosen, holds.edited, holds.examination)
                 return True
-            self.barred |= {_key(*choice): why for choice, why in failures}
-            chosen = [choice for choice in chosen if _key(*choice) not in self.barred]
         # what had to wait for a fix that did not hold has its turn now
         return any(self.choose(proposal) is not None for proposal in self._proposals())
 
@@ -110,28 +123,69 @@ class _Mending:
         return [self._without_barred(each) for each in self._proposed]
 
     def _without_barred(self, proposal: Proposal) -> Proposal:
-        barred = [self.barred[key] for fix in proposal.fixes if (key := _key(proposal, fix)) in self.barred]
+        if not self.barred:
+            return proposal
+        barred = [self.barred[key] for fix in proposal.fixes if (key := self._key(proposal, fix)) in self.barred]
         if not barred:
             return proposal
-        fixes = tuple(fix for fix in proposal.fixes if _key(proposal, fix) not in self.barred)
+        fixes = tuple(fix for fix in proposal.fixes if self._key(proposal, fix) not in self.barred)
         return Proposal(proposal.finding, fixes, (*proposal.reasons, *barred))
 
-    def _edited(self, chosen: Sequence[Choice]) -> tuple[list[Input], list[tuple[Choice, Hazard]]]:
-        """The program with these fixes, and those that cannot be written."""
+    def _searched(self, holds: _Trial, more: Sequence[Choice], failed: _Trial) -> _Trial:
+        """What holds with as many more choices as can be found; the others are barred.
+
+        `failed` is the trial of all of them together.
+        """
+        if len(more) == 1:
+            self._bar(more, failed.wrong, certain=True)
+            return holds
+        for part in parts(more, failed.wrong):
+            chosen = sorted((*holds.chosen, *part), key=lambda choice: choice[0].finding.sort_key)
+            trial = failed  # the last part is all that was tried before, if the others hold
+            if len(chosen) < len(failed.chosen):
+                if not self._spare:
+                    self._bar(part, failed.wrong, certain=False)
+                    continue
+                trial = self._tried(chosen)
+                self._spare -= trial.was_examined
+            holds = self._searched(holds, part, trial) if trial.wrong else trial
+        return holds
+
+    def _bar(self, choices: Sequence[Choice], wrong: Sequence[Wrong], *, certain: bool) -> None:
+        for choice in choices:
+            known = next((each for each in wrong if choice in each.suspects), wrong[0])
+            why = known.why
+            if not certain and known.suspects != (choice,):
+                why = why._replace(message=f"{why.message}, with this fix or another one that was tried with it")
+            self.barred[self._key(*choice)] = why
+
+    def _tried(self, chosen: Sequence[Choice]) -> _Trial:
+        edited, wrong = self._edited(chosen)
+        wrong = wrong or faults(chosen, _data(self.inputs), _data(edited))
+        if wrong:
+            return _Trial(tuple(chosen), wrong)
+        examination = self._examined(edited)
+        wrong = mishaps(chosen, self._examination, examination)
+        if wrong:  # an examination of a big program is big
+            return _Trial(tuple(chosen), wrong, was_examined=True)
+        return _Trial(tuple(chosen), (), tuple(edited), examination, was_examined=True)
+
+    def _edited(self, chosen: Sequence[Choice]) -> tuple[list[Input], tuple[Wrong, ...]]:
+        """The program with these fixes, and what cannot be written."""
         by_path: dict[str, list[Choice]] = defaultdict(list)
         for choice in chosen:
             by_path[choice[1].path].append(choice)
         edited: list[Input] = []
-        failures: list[tuple[Choice, Hazard]] = []
+        wrong: list[Wrong] = []
         for each in self.inputs:
             here = by_path[each.path]
             data = self._written(each, here)
             if isinstance(data, Hazard):
                 alone = [(choice, why) for choice in here if isinstance(why := self._written(each, [choice]), Hazard)]
-                failures += alone or [(choice, data) for choice in here]
+                wrong += [Wrong(why, (choice,)) for choice, why in alone] or [Wrong(data, tuple(here))]
             else:
                 edited.append(each._replace(data=data))
-        return edited, failures
+        return edited, tuple(wrong)
 
     def _written(self, each: Input, chosen: Sequence[Choice]) -> bytes | Hazard:
         """A file with these fixes, or why they cannot be written."""
@@ -147,6 +201,12 @@ class _Mending:
             self.applied[fix.path].append((proposal.finding, fix))
         self.inputs, self._examination = tuple(edited), examination
         self._proposed = self._proposals_for(self.inputs, examination)
+
+    def _key(self, proposal: Proposal, fix: Fix) -> object:
+        """What names a fix of a finding also when lines have moved."""
+        finding = proposal.finding
+        words = "".join(c for c in finding.message if not c.isdigit())
+        return fix.name, place_of(finding, self._examination), words
 
     def _examined(self, inputs: Sequence[Input]) -> Examination:
         return examine(inputs, whole=True, known=self._known)
@@ -168,9 +228,3 @@ def _written(each: Input, fixes: Sequence[Fix]) -> bytes | Hazard:
 
 def _data(inputs: Sequence[Input]) -> Mapping[str, bytes]:
     return {each.path: each.data for each in inputs}
-
-
-def _key(proposal: Proposal, fix: Fix) -> object:
-    """What names a fix of a finding also when lines have moved."""
-    finding = proposal.finding
-    return fix.path, fix.name, finding.code, "".join(c for c in finding.message if not c.isdigit())

@@ -13,15 +13,20 @@ Choice = tuple[Proposal, Fix]
 
 
 def compatible(chosen: Iterable[Choice]) -> list[Choice]:
-    """The choices without those that edit what an earlier one edits: these have their turn in the next pass."""
-    kept: list[Choice] = []
-    for choice in chosen:
-        fix = choice[1]
-        if not any(
-            _clash(one, other) for _, each in kept if each.path == fix.path for one in each.edits for other in fix.edits
-        ):
-            kept.append(choice)
-    return kept
+    """The choices without those that edit what another one edits: these have their turn in the next pass.
+
+    What is safe goes before what is not, what is found earlier before what is found later.
+    """
+    every = list(chosen)
+    kept: list[int] = []
+    for number in sorted(range(len(every)), key=lambda number: bool(every[number][1].hazards)):
+        if not any(_conflict(every[number][1], every[other][1]) for other in kept):
+            kept.append(number)
+    return [every[number] for number in sorted(kept)]
+
+
+def _conflict(fix: Fix, other: Fix) -> bool:
+    return fix.path == other.path and any(_clash(one, two) for one in other.edits for two in fix.edits)
 
 
 def combined(fixes: Iterable[Fix]) -> tuple[Edit, ...]:

@@ -56,9 +56,9 @@ def _proposal(diagnostic: Diagnostic, study: Study | None, replaced: Sequence[Pa
 
 
 def _with_patches(fix: Fix, subject: Subject | None, replaced: Sequence[Patch], study: Study) -> Fix:
-    """A fix with what tests replace by name, if it is about that."""
-    hazards = patched(fix, subject.call, replaced, study) if isinstance(subject, Task) else ()
-    return replace(fix, hazards=(*fix.hazards, *hazards))
+    """A fix with what tests replace by name, if that matters to it."""
+    call = subject.call if isinstance(subject, Task) else ""
+    return replace(fix, hazards=(*fix.hazards, *patched(fix, call, replaced, study)))
 
 
 def _no_remedy(diagnostic: Diagnostic) -> Hazard:

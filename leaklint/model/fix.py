@@ -108,6 +108,13 @@ class Synchronize(NamedTuple):
     contexts: tuple[Span, ...]
 
 
+class Precede(NamedTuple):
+    """Write `lines` (whole clauses) before the `except` clause that begins at `span`."""
+
+    span: Span
+    lines: tuple[str, ...]
+
+
 class Import(NamedTuple):
     """Make sure that the module imports this: `import anyio`, `from a import b`, `import anyio as aio`."""
 
@@ -120,7 +127,7 @@ class Forget(NamedTuple):
     name: str
 
 
-Edit = Replace | Substitute | Insert | Wrap | Inherit | Synchronize | Import | Forget
+Edit = Replace | Substitute | Insert | Wrap | Inherit | Synchronize | Precede | Import | Forget
 
 # -- fixes -------------------------------------------------------------------------------------------------------------
 

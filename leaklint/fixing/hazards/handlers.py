@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from leaklint.analysis.kinds import last_name, path_of
-from leaklint.fixing.hazards.callers import sites
+from leaklint.fixing.hazards.callers import Guess, sites
 from leaklint.fixing.hazards.clauses import class_of, spelled_out
 from leaklint.fixing.hazards.contexts import looks_at, stops, uses_error
 from leaklint.fixing.hazards.errors import NONE, Errors, caught, is_broad, is_ending, matches, surely_caught
 from leaklint.fixing.hazards.loops import waits
 from leaklint.fixing.hazards.points import functions_of, span_of
 from leaklint.fixing.hazards.raising import errors_in, errors_of
-from leaklint.fixing.hazards.readers import callbacks, kept_in, readings, waits_for
+from leaklint.fixing.hazards.readers import callbacks, causes_read, kept_in, readings, waits_for
 from leaklint.fixing.study import Step, Study, path_to
 from leaklint.model import code
 from leaklint.model.code import Block, Expr, Span
@@ -62,7 +62,7 @@ def clauses_that_miss(block: Block, children: Sequence[Expr], function: code.Fun
         return ()
     search = _Search(study)
     search.run(block[0].span, function, errors)
-    return tuple(dict.fromkeys(search.found))
+    return tuple(f"{where} {does}" for where, does in search.found.items())
 
 
 def _never_matching(
@@ -206,8 +206,10 @@ class _Left(NamedTuple):
 
     function: code.Function
     errors: Errors
-    guessed: bool = False
-    """One of the calls on the way here is a guess."""
+    guesses: frozenset[Guess] = frozenset()
+    """What was guessed on the way here: each kind once."""
+    is_handed: bool = False
+    """Who called is known."""
 
 
 @dataclass
@@ -215,8 +217,9 @@ class _Search:
     """Follows errors from where a group raises them to those who call, the nearest first."""
 
     study: Study
-    found: list[str] = field(default_factory=list)
-    _seen: set[tuple[str, Span, bool]] = field(default_factory=set)
+    found: dict[str, str] = field(default_factory=dict)
+    """The clauses, each with its place, and what becomes of them."""
+    _seen: set[tuple[str, Span, frozenset[Guess], bool]] = field(default_factory=set)
     _left: deque[_Left] = field(default_factory=deque)
 
     def run(self, span: Span, function: code.Function, errors: Errors) -> None:
@@ -225,29 +228,34 @@ class _Search:
         while self._left and len(self.found) <= _ENOUGH:
             self._callers(self._left.popleft())
             if len(self._seen) > _MOST_SITES:
-                self.found.append(f"`{function.name}` has too many callers to look at")
+                self.found[f"`{function.name}`"] = "has too many callers to look at"
                 return
 
     def _outwards(self, span: Span, leaving: _Left) -> None:
         """Errors leave a place in a function."""
         errors = leaving.errors
         for step, inner in _steps(span, leaving.function.body):
-            errors = self._statement(step.statement, inner, errors, leaving.function)
+            errors = self._statement(step.statement, inner, leaving._replace(errors=errors))
             if not errors:
                 return
-        self._left.append(leaving._replace(errors=errors))
+        if not leaving.is_handed:
+            self._left.append(leaving._replace(errors=errors))
 
     def _callers(self, leaving: _Left) -> None:
-        """Errors leave a function. (Of the calls on the way, one may be guessed.)"""
+        """Errors leave a function. (Of the calls on the way, one of each kind may be guessed.)"""
         self._decorators(leaving.function, leaving.errors)
         for site in sites(leaving.function, self.study):
-            guessed = leaving.guessed or site.is_guessed
-            key = (site.caller.qualname, site.span, guessed)
-            if key in self._seen or (leaving.guessed and site.is_guessed):
+            if site.guess in leaving.guesses:
+                continue
+            guesses = leaving.guesses if site.guess is None else leaving.guesses | {site.guess}
+            key = (site.caller.qualname, site.span, guesses, site.is_handed)
+            if key in self._seen:
                 continue
             self._seen.add(key)
-            outer = _Left(site.caller, leaving.errors, guessed)
-            if site.is_awaited:
+            outer = _Left(site.caller, leaving.errors, guesses, site.is_handed)
+            if site.is_returned:
+                self._left.append(outer)
+            elif site.is_awaited:
                 self._outwards(site.span, outer)
             else:
                 self._anywhere(site.span, outer)
@@ -258,15 +266,15 @@ class _Search:
         for scope in (function, *callbacks(span, function, self.study)):
             for statement in walk(scope.body, (code.Try, code.With)):
                 if waits(statement.body) or _asks_for_result(statement.body) or path_to(span, statement.body):
-                    self._statement(statement, statement.body, leaving.errors, scope)
+                    self._statement(statement, statement.body, leaving._replace(function=scope))
         self._readers(span, leaving)
         for attribute in kept_in(span, function):
             for scope, place in waits_for(attribute, function, self.study):
-                self._outwards(place, _Left(scope, leaving.errors, guessed=True))
+                self._outwards(place, _Left(scope, leaving.errors, frozenset({Guess.RECEIVER})))
         outer = self.study.program.enclosing(function) if function.kind == "lambda" else None
         if outer is not None:
             self._anywhere(span, leaving._replace(function=outer))
-        elif function.kind == "function":
+        elif function.kind == "function" and not leaving.is_handed:
             self._left.append(leaving)
 
     def _readers(self, span: Span, leaving: _Left) -> None:
@@ -277,43 +285,55 @@ class _Search:
             for place in reading.raised:
                 self._outwards(place, leaving._replace(function=reading.function))
             if reading.is_used:
-                where = self._place(reading.span, reading.function)
-                self.found.append(f"`{reading.written}`{where} would give an `ExceptionGroup`")
+                where = f"`{reading.written}`{self._place(reading.span, reading.function)}"
+                self.found.setdefault(where, "would give an `ExceptionGroup`")
 
-    def _statement(self, statement: code.Stmt, inner: Block, errors: Errors, function: code.Function) -> Errors:
+    def _statement(self, statement: code.Stmt, inner: Block, leaving: _Left) -> Errors:
         """What is left of errors that leave a block of a statement."""
+        function, errors = leaving.function, leaving.errors
         match statement:
             case code.Try(body=body) if inner is body:
-                return self._handlers(statement, errors, function)
+                return self._handlers(statement, leaving)
             case code.With(items=items):
                 for item in reversed(items):
                     if stops(item):
                         return NONE
                     said = looks_at(item, statement, errors, function, self.study) if errors.is_likely else None
                     if said is not None:
-                        self.found.append(said.replace("` ", f"`{self._place(span_of(item.context), function)} ", 1))
+                        name, _, does = said.partition("` ")
+                        self.found.setdefault(f"{name}`{self._place(span_of(item.context), function)}", does)
         return errors
 
-    def _handlers(self, statement: code.Try, errors: Errors, function: code.Function) -> Errors:
+    def _handlers(self, statement: code.Try, leaving: _Left) -> Errors:
+        function, left = leaving.function, leaving.errors
         if _is_starred(statement, function, self.study):
-            return errors
-        left = errors
+            return left
+        is_value = Guess.VALUE in leaving.guesses
+        miss, get = ("may be around it", "may get") if is_value else ("would not catch it any more", "would get")
         for handler in statement.handlers:
             where = f"`{_written(handler)}`{self._place(handler.span, function)}"
             types = spelled_out(handler.types, self.study)
             if types and all(last_name(each).endswith("ExceptionGroup") for each in types):
-                self.found.append(f"{where} would catch it")
+                self.found.setdefault(where, "would catch it")
                 continue
             if is_broad(types):
                 if left.is_likely and uses_error(handler):
-                    self.found.append(f"{where} would get an ExceptionGroup")
+                    self.found.setdefault(where, f"{get} an ExceptionGroup")
+                elif left.is_likely and _raises_another(handler):
+                    self._causes(where, get, left, function)
                 return left if _raises_again(handler) else NONE
             if is_ending(types) or not matches(types, left, self.study):
                 continue
-            self.found.append(f"{where} would not catch it any more")
+            self.found.setdefault(where, miss)
             hit = caught(types, left, self.study)
             left = Errors(left.types - hit.types, left.anything, left.implied - hit.implied)
         return left
+
+    def _causes(self, where: str, get: str, errors: Errors, function: code.Function) -> None:
+        """A clause raises another error, of which the one that it gets is the cause."""
+        for reading in causes_read(errors, function, self.study):
+            read = f"`{reading.written}`{self._place(reading.span, reading.function)}"
+            self.found.setdefault(where, f"{get} an ExceptionGroup, and {read} reads what it got")
 
     def _decorators(self, function: code.Function, errors: Errors) -> None:
         if not errors.is_likely:
@@ -323,7 +343,7 @@ class _Search:
             written = text(decorator.func if isinstance(decorator, code.Call) else decorator)
             is_test = function.name.startswith("test") or written.startswith(("pytest.", "unittest."))
             if not is_test and name not in _REGISTERING:
-                self.found.append(f"`@{written}`{self._place(function.span, function)} may look at its type")
+                self.found.setdefault(f"`@{written}`{self._place(function.span, function)}", "may look at its type")
 
     def _place(self, span: Span, function: code.Function) -> str:
         path = self.study.program.paths[function.qualname]
@@ -349,6 +369,14 @@ def _written(handler: code.Handler) -> str:
 def _asks_for_result(block: Block) -> bool:
     """Whether there is a `task.result()`, which raises what the task has raised."""
     return any(last_name(call) == "result" and not call.args for call in walk(block, code.Call))
+
+
+def _raises_another(handler: code.Handler) -> bool:
+    """Whether it raises an error in place of the one that it gets."""
+    return any(
+        each.value is not None and not (isinstance(each.value, code.Name) and each.value.id == handler.name)
+        for each in walk(handler.body, code.Raise)
+    )
 
 
 def _raises_again(handler: code.Handler) -> bool:

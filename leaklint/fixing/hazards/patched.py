@@ -1,4 +1,4 @@
-"""What tests put in the place of a function of asyncio, by its name."""
+"""What tests put in the place of a member of asyncio, by its name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from leaklint.fixing.study import Study
-from leaklint.model.fix import Fix, Forget, Hazard
+from leaklint.model.fix import Edit, Fix, Forget, Hazard, Import, Inherit, Insert, Replace, Substitute, Wrap
 
 _BY_NAME = rb"""["']([\w.]*\.\w+)["']"""
-_OF_OBJECT = rb"""([\w.]*\basyncio)\s*,\s*["'](\w+)["']"""
+_OF_OBJECT = rb"""([\w.]*\basyncio(?:\.\w+)*)\s*,\s*["'](\w+)["']"""
 _PATCH = re.compile(
     rb"\b(?:patch|object|setattr|spy)\(\s*(?:target\s*=\s*)?(?:" + _BY_NAME + rb"|" + _OF_OBJECT + rb")"
 )
@@ -19,6 +19,15 @@ _PATCH = re.compile(
 https://docs.python.org/3/library/unittest.mock.html#where-to-patch
 https://docs.pytest.org/en/stable/how-to/monkeypatch.html
 """
+
+_USED_BY_ANYIO = frozenset({"Event", "Future", "Task", "current_task", "get_running_loop"})
+"""The members of asyncio that task groups, cancel scopes, `gather` and `amap` of AnyIO reach.
+
+Measured with AnyIO 4.16, each member replaced in turn. `current_task` is one only where AnyIO is first used while it is
+replaced: AnyIO imports it then, by its name. `sleep` and `create_task` are none.
+"""
+
+_NAME = re.compile(r"(?<![\w.])[^\W\d][\w.]*")
 
 
 class Patch(NamedTuple):
@@ -43,16 +52,78 @@ def _patches_in(path: str, data: bytes) -> Iterator[Patch]:
 
 
 def patched(fix: Fix, call: str, found: Sequence[Patch], study: Study) -> tuple[Hazard, ...]:
-    """`patched`: a place that replaces what a fix does not call any more. `call` is the spawn or wait, as written."""
-    name = call.rpartition(".")[2]
-    takes_import = Forget("asyncio") in fix.edits
+    """`patched`: places that replace what a fix does not call any more, or what its code calls, itself or in AnyIO.
+
+    `call` is the spawn or wait, as written; empty if the finding is about none. One hazard for each of these reasons.
+    """
+    written = _written(fix, study)
+    calls = {path.rpartition(".")[2] for path in written if path.startswith("asyncio.")}
+    uses = _USED_BY_ANYIO if any(path.startswith("anyio.") for path in written) else frozenset()
+    hazards: dict[str, Hazard] = {}
     for patch in found:
-        owner, _, attribute = patch.target.rpartition(".")
-        module = owner.removesuffix("asyncio").removesuffix(".")
-        through = patch.target.removesuffix(".asyncio") if attribute == "asyncio" else module
-        is_here = not through or f".{study.facts.module}".endswith(f".{through}")
-        in_module = bool(through) and "asyncio" in (attribute, owner.rpartition(".")[2])
-        if is_here and (attribute == name or (takes_import and in_module)):
-            said = f"line {patch.line} of {patch.path} puts something else in the place of `{patch.target}`"
-            return (Hazard("patched", said),)
+        place = _Place.of(patch, study.facts.module)
+        if place is None:
+            continue
+        whose = (
+            ("", place.attribute == call.rpartition(".")[2]),
+            (", which the fix writes a call of", (place.member or place.attribute) in calls),
+            (", which AnyIO uses", place.member in uses),
+            ("", place.in_module and Forget("asyncio") in fix.edits),
+        )
+        why = next((why for why, holds in whose if holds), None)
+        if why is not None:
+            said = f"line {patch.line} of {patch.path} puts something else in the place of `{patch.target}`{why}"
+            hazards.setdefault(why, Hazard("patched", said))
+    return tuple(hazards.values())
+
+
+class _Place(NamedTuple):
+    """What a patch that a module may notice replaces."""
+
+    attribute: str
+    member: str
+    """The member of asyncio that this is, or is a part of: `Event` for `asyncio.Event.is_set`; empty if none."""
+    in_module: bool
+    """Whether it is asyncio itself, or a member of it, as that module names it."""
+
+    @staticmethod
+    def of(patch: Patch, module: str) -> _Place | None:
+        """What it replaces; None if it is something of another module."""
+        parts = patch.target.split(".")
+        for cut, part in enumerate(parts):
+            if part == "asyncio" and _leads_to(parts[:cut], module):
+                return _Place(parts[-1], "".join(parts[cut + 1 : cut + 2]), cut > 0)
+        return _Place(parts[-1], "", in_module=False) if _leads_to(parts[:-1], module) else None
+
+
+def _leads_to(through: Sequence[str], module: str) -> bool:
+    """Whether what a patch names first is a module, as far as it is written; nothing leads to all."""
+    return not through or f".{module}".endswith("." + ".".join(through))
+
+
+def _written(fix: Fix, study: Study) -> set[str]:
+    """What the code that a fix writes names of modules, and the code that it replaces does not: `asyncio.wait`."""
+    imports = [edit.statement.split() for edit in fix.edits if isinstance(edit, Import)]
+    named = dict(study.facts.names.imports) | {words[-1]: words[1] for words in imports if words[0] == "import"}
+    gone = {name for edit in fix.edits if isinstance(edit, Replace | Substitute) for name in _names(study, edit)}
+    words = {name for edit in fix.edits for text in _texts(edit) for name in _NAME.findall(text)} - gone
+    heads = {word: word.partition(".")[0] for word in words}
+    return {named[head] + word.removeprefix(head) for word, head in heads.items() if head in named}
+
+
+def _names(study: Study, edit: Replace | Substitute) -> list[str]:
+    return _NAME.findall(study.written(edit.span))
+
+
+def _texts(edit: Edit) -> tuple[str, ...]:
+    """The code that an edit writes."""
+    match edit:
+        case Replace(text=text):
+            return (text,)
+        case Substitute(lines=lines) | Insert(lines=lines):
+            return lines
+        case Wrap(template=template):
+            return (template,)
+        case Inherit(base=base):
+            return (base,)
     return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from leaklint.analysis.kinds import last_name, path_of, receiver
+from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import Role
 from leaklint.fixing.hazards.awaiting import once_bound
@@ -67,6 +67,18 @@ def callbacks(span: Span, function: code.Function, study: Study) -> Iterator[cod
                     yield found
 
 
+def causes_read(errors: Errors, function: code.Function, study: Study) -> Iterator[Reading]:
+    """What the program reads from the `__cause__` or `__context__` of errors, other than to log it."""
+    for attr in ("__cause__", "__context__"):
+        for scope in study.program.mentioning(attr, function.qualname):
+            for read in walk(scope.body, code.Attribute):
+                if read.attr == attr:
+                    found = _Values(scope, errors, study)
+                    found.follow(read)
+                    if found.is_used or found.raised:
+                        yield Reading(scope, read.span, text(read), tuple(found.raised), found.is_used)
+
+
 def gives_errors_back(call: code.Call, function: code.Function, study: Study) -> bool:
     """Whether a `gather` gives errors as results."""
     return study.kinds.role_of_callee(call.func, function) is Role.GATHER and any(
@@ -89,25 +101,22 @@ def kept_in(span: Span, function: code.Function) -> frozenset[str]:
 
 
 def waits_for(attribute: str, function: code.Function, study: Study) -> Iterator[tuple[code.Function, Span]]:
-    """Where methods of the class of a function wait for what one of its attributes holds, and get its error."""
+    """Where the program waits for what an attribute of the class of a function holds, and gets its error."""
     if function.owner is None:
         return
     for scope in study.program.mentioning(attribute, function.qualname):
-        if scope.owner not in study.program.family(function.owner):
-            continue
-        itself = receiver(scope)
+        family = study.program.family(function.owner)
         for awaited in walk(scope.body, code.Await):
             call = awaited.value
             quiet = isinstance(call, code.Call) and (
                 gives_errors_back(call, scope, study) or study.kinds.role_of_callee(call.func, scope) is Role.WAIT
             )
             arguments = _arguments(call) if isinstance(call, code.Call) else (call,)
-            if not quiet and any(_is_attribute(each, attribute, itself) for each in walk(arguments, code.Attribute)):
+            if not quiet and any(
+                each.attr == attribute and study.kinds.of(each.value, scope) in family
+                for each in walk(arguments, code.Attribute)
+            ):
                 yield scope, awaited.span
-
-
-def _is_attribute(expr: code.Attribute, name: str, itself: str | None) -> bool:
-    return expr.attr == name and isinstance(expr.value, code.Name) and expr.value.id == itself
 
 
 def _arguments(call: code.Call) -> tuple[Expr, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from leaklint.analysis.cancellation.catching import Catch, Chain, catches_of, chains
+from leaklint.analysis.cancellation.catching import Chain, chains
 from leaklint.analysis.cancellation.suspending import Suspending
 from leaklint.fixing.hazards.callees import targets
+from leaklint.fixing.hazards.suppressing import catches_in
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Block, Span
@@ -29,11 +30,9 @@ def swallows(functions: Sequence[code.Function], study: Study) -> Iterator[Swall
     for function in functions:
         if function.is_async:
             suspending = Suspending(function, study.kinds)
-            for catch in _catches(function.body, function, study):
-                last = catch.body[-1] if catch.body else None
-                if not isinstance(last, code.Raise) and _goes_on(
-                    catch.around, last, suspending, functions, study, set()
-                ):
+            for catch in catches_in(function.body, function, study):
+                exits = catch.exits
+                if any(_goes_on(catch.around, each, suspending, functions, study, set()) for each in exits):
                     yield Swallow(catch.written, catch.span, function)
 
 
@@ -68,13 +67,6 @@ def _goes_on(
         for statement, chain, awaited in _awaiting(caller.body, caller, study)
         if any(each is function for each in awaited)
     )
-
-
-@remembered
-def _catches(body: Block, function: code.Function, study: Study) -> tuple[Catch, ...]:
-    """The places in the body of a function that catch a cancellation."""
-    del body
-    return tuple(catches_of(Suspending(function, study.kinds)))
 
 
 @remembered

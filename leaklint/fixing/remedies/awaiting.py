@@ -23,6 +23,7 @@ from leaklint.fixing.hazards.handles import (
 )
 from leaklint.fixing.hazards.limits import limits_of
 from leaklint.fixing.hazards.locks import may_deadlock
+from leaklint.fixing.hazards.otherloops import other_loops
 from leaklint.fixing.hazards.pausing import pauses_before
 from leaklint.fixing.study import Finding, Study, path_to
 from leaklint.model import code
@@ -101,7 +102,7 @@ def _waiting(waiter: code.Function, first: code.Call, study: Study) -> Fix | tup
         imports = (*imports, *study.spelled("asyncio.current_task", waiter)[1])
     for task, spawner in tasks:
         hazards += [*may_deadlock(task, spawner, first.span, waiter, study), *may_go_on(task, spawner, study)]
-        hazards += may_run_out_of_time(task, spawner, waiter, study)
+        hazards += [*may_run_out_of_time(task, spawner, waiter, study), *other_loops(spawner, waiter, study)]
     for call in together:
         hazards += may_be_no_future(called_on(call.func) or handle, waiter, study)
     hazards += limits_of(waiter, study)

@@ -1,8 +1,8 @@
 """Lets a cancellation go on that a handler has caught and forgotten.
 
-A handler for cancellations alone ends with `raise`, after whatever it does; one that catches a cancellation among other
-things catches `Exception` instead, of which a cancellation is none. It is never safe: what came after the handler may
-have been meant to happen (https://docs.python.org/3/library/asyncio-task.html#task-cancellation).
+A handler for cancellations alone ends with `raise`, after whatever it does; one that catches everything gets a clause
+before it that raises them again. It is never safe: what came after the handler may have been meant to happen
+(https://docs.python.org/3/library/asyncio-task.html#task-cancellation).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from leaklint.fixing.study import Finding, Study
 from leaklint.model import code
 from leaklint.model.code import Span
 from leaklint.model.fate import Misuse
-from leaklint.model.fix import Edit, Fix, Hazard, Insert, Replace, Substitute
+from leaklint.model.fix import Edit, Fix, Hazard, Insert, Precede, Substitute
 from leaklint.model.walk import walk
 
 NAME = "reraise"
@@ -32,15 +32,15 @@ def propose(finding: Finding, study: Study) -> Fix | tuple[Hazard, ...]:
     if handler is not None and _forgets(handler):
         message = f"`{misuse.source}` does nothing but forget the cancellation: take it out"
         return (Hazard("needless-handler", message, blocks=True),)
-    edit = _edit(handler, study) if handler is not None else None
-    if edit is None:
+    edits = _edits(handler, function, study) if handler is not None else ()
+    if not edits:
         message = f"what `{misuse.source}` is for, if it is to let a cancellation through, is not plain"
         return (Hazard("unclear-intent", message, blocks=True),)
     return Fix(
         NAME,
         "let the cancellation go on",
         study.path,
-        (edit,),
+        edits,
         (Hazard("cancellation-ends-it", f"when `{function.name}` is cancelled, it ends: what follows is not done"),),
         (f"a cancellation of `{function.name}` reaches who awaits it",),
     )
@@ -56,13 +56,16 @@ def _forgets(handler: code.Handler) -> bool:
     return is_idle and [last_name(each) for each in handler.types] == ["CancelledError"]
 
 
-def _edit(handler: code.Handler, study: Study) -> Edit | None:
+def _edits(handler: code.Handler, function: code.Function, study: Study) -> tuple[Edit, ...]:
+    header = study.lines[handler.span.line - 1][handler.span.column - 1 :]
+    is_of_groups = header.removeprefix("except").lstrip().startswith("*")
     match [last_name(each) for each in handler.types]:
-        case ["CancelledError"]:
-            return _raising(handler, study)
-        case ["BaseException"] if not isinstance(handler.types[0], code.Starred):
-            return Replace(handler.types[0].span, "Exception")
-    return None
+        case ["CancelledError"] if not is_of_groups:
+            return (_raising(handler, study),)
+        case [] | ["BaseException"] if not is_of_groups:
+            written, imports = study.spelled("asyncio.CancelledError", function)
+            return (Precede(handler.span, (f"except {written}:", "    raise")), *imports)
+    return ()
 
 
 def _raising(handler: code.Handler, study: Study) -> Edit:

@@ -14,7 +14,7 @@ from libcst.metadata import CodeRange
 
 from leaklint.fixing.rewrite.leftovers import without_leftovers
 from leaklint.model.code import Span
-from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Replace, Substitute, Synchronize, Wrap
+from leaklint.model.fix import Edit, Forget, Import, Inherit, Insert, Precede, Replace, Substitute, Synchronize, Wrap
 
 Statement = libcst.SimpleStatementLine | libcst.BaseCompoundStatement
 Block = TypeVar("Block", libcst.Module, libcst.IndentedBlock)
@@ -44,6 +44,7 @@ class Edited(libcst.CSTTransformer):
         self._wrapping: list[Wrap] = [edit for edit in edits if isinstance(edit, Wrap)]
         self._inheriting = {_start(edit.span): edit for edit in edits if isinstance(edit, Inherit)}
         self._synchronizing = {_start(edit.span): edit for edit in edits if isinstance(edit, Synchronize)}
+        self._preceding = {_start(edit.span): edit for edit in edits if isinstance(edit, Precede)}
         self._done: set[int] = set()
 
     def raise_unless_done(self) -> None:
@@ -95,6 +96,25 @@ class Edited(libcst.CSTTransformer):
         self._done.add(id(edit))
         plain = [_span(self._positions[item.item]) in edit.contexts for item in original_node.items]
         return _entered_with(updated_node, plain)
+
+    def leave_Try(  # noqa: N802 - libcst names it
+        self, original_node: libcst.Try, updated_node: libcst.Try
+    ) -> libcst.Try:
+        """Write clauses before others."""
+        handlers: list[libcst.ExceptHandler] = []
+        for old, new in zip(original_node.handlers, updated_node.handlers, strict=True):
+            edit = self._preceding.get(self._place(old)) if self._preceding else None
+            if edit is not None:
+                self._done.add(id(edit))
+                (written,) = self._parsed(("try:", "    ...", *edit.lines))
+                assert isinstance(written, libcst.Try)
+                handlers += written.handlers
+            handlers.append(new)
+        return (
+            updated_node.with_changes(handlers=handlers)
+            if len(handlers) > len(original_node.handlers)
+            else updated_node
+        )
 
     def leave_FunctionDef(  # noqa: N802 - libcst names it
         self, original_node: libcst.FunctionDef, updated_node: libcst.FunctionDef
