@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leaklint.analysis.interpreter.frame import Frame, Shared
+from leaklint.analysis.interpreter.frame import Frame, Outside, Shared
 from leaklint.analysis.interpreter.state import (
     CELL,
     GLOBAL,
@@ -56,7 +56,7 @@ def best_effect(place: Place, value: Value, spawner: code.Function, shared: Shar
     best = KEEPS
     asked = candidates(place, spawner, shared)
     for function in asked:
-        effect = effect_of(function, place, value, shared)
+        effect = effect_of(function, value, Outside(place, spawner.qualname), shared)
         if effect.rank == _GIVES_AWAY:
             asked += [user for user in _users(function, shared) if user not in asked]
         if effect.rank > best.rank:
@@ -116,8 +116,9 @@ def _reaches(function: code.Function, word: str, receivers: set[str | None], sha
     return any(path.rpartition(".")[2] == word and path.rpartition(".")[0] in receivers for path in function.words)
 
 
-def effect_of(function: code.Function, place: Place, value: Value, shared: Shared) -> Effect:
+def effect_of(function: code.Function, value: Value, outside: Outside, shared: Shared) -> Effect:
     """What a function does with a task that is at a place when it is entered."""
+    place = outside.place
     env: set[tuple[Place, Value]] = {(place, value)}
     sticky = None
     if place.scope == CELL and place.name in function.local_names:
@@ -125,7 +126,7 @@ def effect_of(function: code.Function, place: Place, value: Value, shared: Share
         env = {(sticky, value)}
     elif place.scope == GLOBAL and function.kind == "module":
         sticky = place
-    frame = Frame(shared, function, sticky=sticky)
+    frame = Frame(shared, function, sticky=sticky, outside=outside)
     exits = frame.run(State(Status.RUNNING, frozenset(env)), ())
     return _judge(exits, function, frame)
 

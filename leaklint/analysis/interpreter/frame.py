@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from leaklint.analysis.interpreter.state import (
     CELL,
@@ -64,6 +64,25 @@ class Engine(Protocol):
 Values = tuple[Value | None, ...]
 
 
+class Outside(NamedTuple):
+    """How a function is looked at that finds the task kept at a place when it is entered."""
+
+    place: Place
+    spawner: str
+    """The function that keeps the next one there when it is called, by its qualified name."""
+    guesses: bool = False
+    """An attribute that is read by a name which is not known is taken for that place."""
+
+
+class Entry(NamedTuple):
+    """A function that is called, and how: the exits depend on nothing else."""
+
+    function: str
+    state: State
+    sticky: Place | None
+    outside: Outside | None
+
+
 @dataclass
 class Shared:
     """What all frames of one analysis have in common."""
@@ -71,10 +90,10 @@ class Shared:
     program: Program
     kinds: Kinds
     engine: Engine
-    memo: dict[tuple[str, State], Exits | None] = field(default_factory=dict)
-    running: dict[tuple[str, State], Exits] = field(default_factory=dict)
+    memo: dict[Entry, Exits | None] = field(default_factory=dict)
+    running: dict[Entry, Exits] = field(default_factory=dict)
     """The exits found so far of functions that are being run."""
-    turned_back: set[tuple[str, State]] = field(default_factory=set)
+    turned_back: set[Entry] = field(default_factory=set)
     """Those of them that were called again meanwhile."""
     births: dict[tuple[Site, frozenset[tuple[str, bool]]], Exits] = field(default_factory=dict)
     """The exits of functions that return the task, by the site in them and by what is known of their arguments."""
@@ -101,7 +120,9 @@ class Frame:
     received: set[Place] = field(default_factory=set)
     """Where the function that returned the task had kept it before."""
     sticky: Place | None = None
-    """A place that keeps the task whatever is stored there: a variable of a function that is looked at from outside."""
+    """A place that keeps the task whatever is stored there: a variable of a function that is looked at from outside, or
+    where the function that spawns the task keeps the next one."""
+    outside: Outside | None = None
     stack: tuple[str, ...] = ()
     exits: Exits = field(default_factory=Exits)
     caught: Way = Way.EXCEPTION

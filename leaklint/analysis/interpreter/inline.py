@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaklint.analysis.interpreter.frame import DEEPEST_CALL, Frame
+from leaklint.analysis.interpreter.frame import DEEPEST_CALL, Entry, Frame
 from leaklint.analysis.interpreter.state import (
     CELL,
     DEFERRED,
@@ -145,7 +145,12 @@ def _exits(function: code.Function, entry: State, frame: Frame) -> Exits | None:
     it is run again with those it was found to have, until these are all.
     """
     shared = frame.shared
-    key = (function.qualname, entry)
+    sticky, outside = frame.sticky, frame.outside
+    if sticky is not None and sticky.scope == LOCAL:
+        sticky = Place(CELL, sticky.name)
+    elif sticky is None and outside is not None and outside.spawner == function.qualname:
+        sticky = outside.place  # what it keeps there is the next task, of which the same is asked
+    key = Entry(function.qualname, entry, sticky, outside)
     if key in shared.memo:
         return shared.memo[key]
     if key in shared.running:
@@ -153,14 +158,11 @@ def _exits(function: code.Function, entry: State, frame: Frame) -> Exits | None:
         return shared.running[key]
     if len(frame.stack) >= DEEPEST_CALL:
         return None
-    sticky = frame.sticky
-    if sticky is not None and sticky.scope == LOCAL:
-        sticky = Place(CELL, sticky.name)
     stack = (*frame.stack, frame.function.qualname)
     found: Exits | None = Exits()
     for _ in range(_MOST_TURNS):
         shared.running[key] = found = found or Exits()
-        after = Frame(shared, function, sticky=sticky, stack=stack).run(entry, ())
+        after = Frame(shared, function, sticky=sticky, outside=outside, stack=stack).run(entry, ())
         settled = key not in shared.turned_back or after.found.keys() == found.found.keys()
         found = after
         if settled:

@@ -114,7 +114,8 @@ EXPLAINED: Mapping[str, str] = {
     "context-is-copied": "The task is given a context; in a group of AnyIO it runs in a copy of that.",
     "outlives-function": "Something beyond the function keeps the task alive, so it seems meant to outlive that.",
     "patched": (
-        "A test puts something else in the place of a function of asyncio, by its name, which is not called any more."
+        "A test puts something else in the place of a function of asyncio, by its name, which is not called any more, "
+        "or which the new code calls, itself or in AnyIO."
     ),
     "no-task-needed": "The task is awaited where it is spawned: the coroutine could be awaited as well.",
     "joined-with-others": "The function waits for the task together with something that cannot be in the group.",
