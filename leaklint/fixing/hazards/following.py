@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leaklint.analysis.kinds import last_name, path_of, receiver
 from leaklint.analysis.resolve import resolved
@@ -272,20 +272,22 @@ def _param(node: Expr, call: code.Call, function: code.Function) -> str | None:
     return None
 
 
+_HOLDING: Any = (
+    *(code.Await, code.Call, code.Attribute, code.Subscript, code.Assign, code.Walrus, code.For, code.Return),
+    *(code.Starred, code.Display, code.Conditional, code.Boolean, code.Yield, code.Opaque, code.Operation),
+    *(code.Augment, code.Define, code.Lambda, code.Comprehension),
+)
+"""What `_parts` knows."""
+
+
 @remembered
 def _parents(root: object, scope: code.Function, study: Study) -> dict[int, object]:
     """What holds the expressions of a scope, by their `id`."""
     del scope, study
     found: dict[int, object] = {}
-    nodes: list[object] = [
-        *walk(root, (code.Await, code.Call, code.Attribute, code.Subscript)),
-        *walk(root, (code.Assign, code.Walrus, code.For, code.Return)),
-        *walk(root, (code.Starred, code.Display, code.Conditional, code.Boolean)),
-        *walk(root, (code.Yield, code.Opaque, code.Operation, code.Augment)),
-        *walk(root, (code.Define, code.Lambda, code.Comprehension)),
-    ]
-    for node in nodes:
-        found |= dict.fromkeys(map(id, _parts(node)), node)
+    for node in walk(root, _HOLDING):
+        for part in _parts(node):
+            found[id(part)] = node
     for comprehension in walk(root, code.Comprehension):
         found |= {id(clause.iterable): clause for clause in comprehension.clauses}
     return found

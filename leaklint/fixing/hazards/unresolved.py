@@ -17,6 +17,7 @@ from leaklint.model.walk import walk
 
 _MEMBERS = frozenset({"inspect.getmembers", "inspect.getmembers_static"})
 _LOOKUPS = frozenset({"builtins.getattr", *_MEMBERS})
+_SETTING = frozenset({"types.SimpleNamespace", "builtins.setattr"})
 _NAMES = "builtins.globals"
 _PROXIES = frozenset({"__getattr__", "__getattribute__"})
 _SORTING = _MEMBERS | frozenset(
@@ -163,7 +164,7 @@ def _waits(root: object, scope: code.Function, study: Study) -> tuple[Site, ...]
     found: list[Site] = []
     for module in study.program.modules:
         for scope in module.functions:
-            for node in walk(scope.body, (code.Await, code.Call)) if scope.kind == "function" else ():
+            for node in walk(scope.body, (code.Await, code.Call)) if scope.is_async or "result" in scope.words else ():
                 match node:
                     case code.Await(value=value) if _is_task(value, scope, study):
                         found.append(Site(scope, node.span, is_awaited=True, guess=Guess.VALUE))
@@ -189,6 +190,9 @@ def _is_task(value: Expr, scope: code.Function, study: Study) -> bool:
 
 def taken(scope: code.Function, study: Study) -> Iterator[Expr]:
     """What a function awaits, or makes tasks of."""
+    words = study.kinds.spawn_words | LOOP_RUNS | {"run"}
+    if not scope.is_async and words.isdisjoint(scope.words):
+        return
     for node in walk(scope.body, (code.Await, code.Call)):
         match node:
             case code.Await(value=value):
@@ -277,7 +281,7 @@ def _set_from_outside(root: object, scope: code.Function, study: Study) -> froze
                             found |= set() if is_own else {attr}
                         case code.Global(path=path) if path.rpartition(".")[0] in study.program.classes:
                             found.add(path.rpartition(".")[2])
-            for call in walk(scope.body, code.Call):
+            for call in walk(scope.body, code.Call) if not scope.words.isdisjoint(_SETTING) else ():
                 match call:
                     case code.Call(func=code.Global(path="types.SimpleNamespace"), keywords=keywords):
                         found |= {keyword.name for keyword in keywords if keyword.name is not None}
