@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from leaklint.fixing.remedies import REMEDIES
 from leaklint.model.diagnostic import Diagnostic, Failed
-from leaklint.model.fix import Fix, Import, Insert, Proposal, Replace, Rewritten, Substitute, Wrap
+from leaklint.model.fix import Fix, Proposal, Rewritten, code_of
 from leaklint.policy.requirements import Release
 
 __all__ = ["Choosing", "Dependency", "Mended", "Plan", "Question", "Stop", "fix_names", "needed_anyio", "together"]
@@ -129,21 +129,8 @@ def needed_anyio(fixes: Iterable[Fix]) -> Release | None:
 
 
 def _need(fix: Fix) -> Release | None:
-    written = "\n".join(text for edit in fix.edits for text in _written(edit))
+    written = "\n".join(text for edit in fix.edits for text in code_of(edit))
     if "anyio" not in written:
         return None
     used = set(re.findall(r"(?<!asyncio\.)\b\w+", written))
     return max((release for word, release in SINCE if word in used), default=OLDEST)
-
-
-def _written(edit: object) -> Sequence[str]:
-    match edit:
-        case Replace(text=text):
-            return (text,)
-        case Substitute(lines=lines) | Insert(lines=lines):
-            return lines
-        case Wrap(template=template):
-            return (template,)
-        case Import(statement=statement):
-            return (statement,)
-    return ()

@@ -129,6 +129,17 @@ class Forget(NamedTuple):
 
 Edit = Replace | Substitute | Insert | Wrap | Inherit | Synchronize | Precede | Import | Forget
 
+
+def code_of(edit: Edit) -> tuple[str, ...]:
+    """The code that an edit writes, its import statement included."""
+    match edit:
+        case Replace(text=written) | Wrap(template=written) | Inherit(base=written) | Import(statement=written):
+            return (written,)
+        case Substitute(lines=lines) | Insert(lines=lines) | Precede(lines=lines):
+            return lines
+    return ()
+
+
 # -- fixes -------------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from leaklint.fixing.study import Study
-from leaklint.model.fix import Edit, Fix, Forget, Hazard, Import, Inherit, Insert, Replace, Substitute, Wrap
+from leaklint.model.fix import Fix, Forget, Hazard, Import, Replace, Substitute, code_of
 
 _BY_NAME = rb"""["']([\w.]*\.\w+)["']"""
 _OF_OBJECT = rb"""([\w.]*\basyncio(?:\.\w+)*)\s*,\s*["'](\w+)["']"""
@@ -106,24 +106,11 @@ def _written(fix: Fix, study: Study) -> set[str]:
     imports = [edit.statement.split() for edit in fix.edits if isinstance(edit, Import)]
     named = dict(study.facts.names.imports) | {words[-1]: words[1] for words in imports if words[0] == "import"}
     gone = {name for edit in fix.edits if isinstance(edit, Replace | Substitute) for name in _names(study, edit)}
-    words = {name for edit in fix.edits for text in _texts(edit) for name in _NAME.findall(text)} - gone
+    written = (text for edit in fix.edits if not isinstance(edit, Import) for text in code_of(edit))
+    words = {name for text in written for name in _NAME.findall(text)} - gone
     heads = {word: word.partition(".")[0] for word in words}
     return {named[head] + word.removeprefix(head) for word, head in heads.items() if head in named}
 
 
 def _names(study: Study, edit: Replace | Substitute) -> list[str]:
     return _NAME.findall(study.written(edit.span))
-
-
-def _texts(edit: Edit) -> tuple[str, ...]:
-    """The code that an edit writes."""
-    match edit:
-        case Replace(text=text):
-            return (text,)
-        case Substitute(lines=lines) | Insert(lines=lines):
-            return lines
-        case Wrap(template=template):
-            return (template,)
-        case Inherit(base=base):
-            return (base,)
-    return ()
