@@ -9,7 +9,8 @@ from leaklint.analysis.kinds import last_name, path_of
 from leaklint.analysis.program import Program
 from leaklint.analysis.resolve import resolved
 from leaklint.catalog import Role
-from leaklint.fixing.hazards.receivers import bound_from_outside, classes_of
+from leaklint.fixing.hazards.origins import bound_from_outside
+from leaklint.fixing.hazards.receivers import classes_of
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 
 from leaklint.analysis.kinds import Binding, last_name, makes_class, receiver
-from leaklint.analysis.program import Program
+from leaklint.fixing.hazards.origins import bound_to_attribute, bound_to_variable, is_taken, scope_of
 from leaklint.fixing.study import Study, remembered
 from leaklint.model import code
 from leaklint.model.code import Expr
@@ -24,37 +22,6 @@ def classes_of(expr: Expr, function: code.Function, study: Study) -> Classes | N
     a function; None if it may be of others. What an annotation says is taken to hold; `None` is of no class.
     """
     return _Receivers(study).of(expr, function)
-
-
-def bound_from_outside(owner: str, attr: str, study: Study) -> Iterator[Binding]:
-    """What others than the methods of a class bind an attribute to, as far as it may be one of that class."""
-    family = study.program.family(owner)
-    for holder, binding in _from_outside(study.program).get(attr, ()):
-        kind = study.kinds.of(holder, binding.function)
-        if kind is None or kind in family:
-            yield binding
-
-
-@lru_cache(maxsize=4)
-def _from_outside(program: Program) -> Mapping[str, list[tuple[Expr, Binding]]]:
-    """By attribute: what is assigned to it on something else than `self`, and the object that has it."""
-    found: dict[str, list[tuple[Expr, Binding]]] = defaultdict(list)
-    for module in program.modules:
-        for scope in module.functions:
-            for assign in walk(scope.body, code.Assign):
-                for target in assign.targets:
-                    is_self = isinstance(target, code.Attribute) and _is_receiver(target.value, scope)
-                    if isinstance(target, code.Attribute) and assign.value is not None and not is_self:
-                        found[target.attr].append((target.value, Binding("value", assign.value, scope)))
-            for call in walk(scope.body, code.Call) if "builtins.setattr" in scope.words else ():
-                match call.args:
-                    case [holder, code.Constant(value=str(attr)), value]:
-                        found[attr].append((holder, Binding("value", value, scope)))
-    return found
-
-
-def _is_receiver(expr: Expr, scope: code.Function) -> bool:
-    return isinstance(expr, code.Name) and expr.id == receiver(scope)
 
 
 class _Receivers:
@@ -94,15 +61,13 @@ class _Receivers:
     # -- names ---------------------------------------------------------------------------------------------------
 
     def _name(self, name: str, function: code.Function) -> Classes | None:
-        scope: code.Function | None = function
-        while scope is not None and name not in scope.local_names:
-            scope = self.program.enclosing(scope)
+        scope = scope_of(name, function, self.study)
         if scope is None or name == receiver(scope) or makes_class(scope, name):
             return self._single(self.kinds.of(code.Name(name, function.span), function))
         bindings = self.kinds.bindings(scope).get(name, [])
         if any(param.name == name and param.annotation is None for param in scope.params):
             return None
-        if not bindings or _is_bound_otherwise(name, scope):
+        if not bindings or is_taken(name, scope):
             return None
         return self._bound((scope.qualname, name), bindings)
 
@@ -110,18 +75,8 @@ class _Receivers:
         """A variable of a module, or a class, or what a library is known for."""
         prefix, _, name = path.rpartition(".")
         module = self.program.scopes.get(prefix)
-        bindings = self.kinds.bindings(module).get(name, []) if module is not None else []
-        if module is None or not bindings:
-            return self._single(self.kinds.of_path(path))
-        others = [
-            Binding("value", assign.value, scope)
-            for scope in self.program.mentioning(name, prefix)
-            if scope is not module
-            for assign in walk(scope.body, code.Assign)
-            if assign.value is not None
-            and any(isinstance(target, code.Global) and target.path == path for target in assign.targets)
-        ]
-        return self._bound((prefix, name), [*bindings, *others])
+        bindings = bound_to_variable(path, module, self.study) if module is not None else ()
+        return self._bound((prefix, name), bindings) if bindings else self._single(self.kinds.of_path(path))
 
     # -- attributes ----------------------------------------------------------------------------------------------
 
@@ -136,15 +91,14 @@ class _Receivers:
         if method is not None:
             is_property = any("property" in last_name(decorator) for decorator in method.decorators)
             return self._returned(method) if is_property else None
-        family = self.program.family(owner)
-        bindings = [each for name in dict.fromkeys((owner, *family)) for each in self.kinds.assigned(name, attr)]
-        if not bindings:
+        bindings = bound_to_attribute(owner, attr, self.study)
+        if not any(self.kinds.assigned(name, attr) for name in self.program.family(owner)):
             return self._single(self.kinds.attribute(owner, attr))
-        return self._bound((owner, attr), [*dict.fromkeys((*bindings, *bound_from_outside(owner, attr, self.study)))])
+        return self._bound((owner, attr), bindings)
 
     # -- what is bound and returned ------------------------------------------------------------------------------
 
-    def _bound(self, variable: tuple[str, str], bindings: list[Binding]) -> Classes | None:
+    def _bound(self, variable: tuple[str, str], bindings: Sequence[Binding]) -> Classes | None:
         if variable in self._open:
             return _NONE
         if len(self._open) > _DEEPEST:
@@ -191,16 +145,3 @@ def _joined(several: Iterable[Classes | None]) -> Classes | None:
             return None
         found |= each
     return found
-
-
-def _is_bound_otherwise(name: str, scope: code.Function) -> bool:
-    """Whether a scope binds a name in a loop, or takes a value apart for it."""
-    for node in walk(scope.body, (code.For, code.Assign)):
-        match node:
-            case code.For(target=target):
-                taken: tuple[Expr, ...] = (target,)
-            case code.Assign(targets=targets):
-                taken = tuple(target for target in targets if isinstance(target, code.Display))
-        if any(each.id == name for each in walk(taken, code.Name)):
-            return True
-    return False
